@@ -1,0 +1,1 @@
+"""The words everybody uses: types, configuration, errors, registry, store, Korean text."""
