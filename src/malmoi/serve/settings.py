@@ -1,0 +1,123 @@
+"""The server's settings: what `malmoi serve` reads from malmoi.toml, `--set a.b=c` and MALMOI_* variables."""
+
+from ipaddress import ip_address
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from malmoi.engine.options import EngineOptions
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class HttpSettings(_Section):
+    """Where and how the server listens."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on. Any other than loopback needs an account first."""
+    port: int = Field(8080, ge=0, le=65535)
+    """Port to listen on; 0 takes a free one."""
+    allowed_hosts: tuple[str, ...] = ()
+    """Host names by which the server may be called, besides loopback names and `host`."""
+    allowed_origins: tuple[str, ...] = ()
+    """Web origins, such as https://intra.example.kr, whose pages may call the APIs."""
+    max_body_bytes: int = Field(10 * 1024 * 1024, ge=1024)
+    """Largest request body; larger ones get 413."""
+    header_timeout: float = Field(10.0, gt=0)
+    """Seconds within which a client must have sent its headers."""
+    body_timeout: float = Field(10.0, gt=0)
+    """Seconds a client may stay silent while it sends a body."""
+    send_timeout: float = Field(30.0, gt=0)
+    """Seconds a client may stop reading a stream before it is dropped."""
+    shutdown_timeout: float = Field(30.0, ge=0)
+    """Seconds that requests under way may take to finish after SIGTERM."""
+    docs: bool = True
+    """Serve the OpenAPI document and its page at /openapi.json and /docs."""
+
+
+class ModelSettings(_Section):
+    """Which models the server runs, and how."""
+
+    default: str = "standard"
+    """Model that answers when a request or person names none."""
+    preload: bool = True
+    """Load the default model at the start instead of at the first request."""
+    max_loaded: int = Field(2, ge=1)
+    """Models kept in memory; the one unused for longest makes room."""
+    remote: dict[str, str] = Field(default_factory=dict)
+    """Further models by reference: name -> "http://host/v1#model", "path:...", "scripted:..."."""
+    engine: EngineOptions = EngineOptions()
+    """Options of the engines that run here."""
+
+
+class AdmissionSettings(_Section):
+    """How many requests may wait, and for how long."""
+
+    max_queued: int = Field(64, ge=0)
+    """Requests that may wait for a model; more get 429 with Retry-After."""
+    max_wait: float = Field(120.0, gt=0)
+    """Seconds a request may wait before it gets 503 with Retry-After."""
+    max_choices: int = Field(8, ge=1)
+    """Largest `n` of a request."""
+
+
+class LimitSettings(_Section):
+    """Limits that hold where a key has none of its own; 0 means no limit."""
+
+    requests_per_minute: int = Field(0, ge=0)
+    """Requests per minute of one key or account."""
+    tokens_per_minute: int = Field(0, ge=0)
+    """Prompt and completion tokens per minute of one key or account."""
+    tokens_per_day: int = Field(0, ge=0)
+    """Prompt and completion tokens per day (UTC) of one key or account."""
+
+
+class IdentitySettings(_Section):
+    """Accounts and sessions."""
+
+    session_days: int = Field(14, ge=1)
+    """Days after which an unused browser session ends."""
+    max_failures: int = Field(5, ge=1)
+    """Failed log-ins of one name or address within ten minutes before log-in pauses for it."""
+
+
+class DatabaseSettings(_Section):
+    """Where conversations, accounts and usage are kept."""
+
+    url: str | None = None
+    """SQLAlchemy URL such as postgresql+psycopg://user@host/malmoi; none: SQLite under the home directory."""
+
+
+class ServeSettings(_Section):
+    """All settings of the server."""
+
+    home: Path = Path("~/.malmoi")
+    """Directory under which everything that the server writes lies."""
+    http: HttpSettings = HttpSettings()
+    """Where and how the server listens."""
+    models: ModelSettings = ModelSettings()
+    """Which models the server runs, and how."""
+    admission: AdmissionSettings = AdmissionSettings()
+    """How many requests may wait, and for how long."""
+    limits: LimitSettings = LimitSettings()
+    """Default limits of keys and accounts."""
+    identity: IdentitySettings = IdentitySettings()
+    """Accounts and sessions."""
+    database: DatabaseSettings = DatabaseSettings()
+    """Where conversations, accounts and usage are kept."""
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only programs on this machine can reach the server, by address and by name."""
+        return _is_loopback(self.http.host) and all(_is_loopback(host) for host in self.http.allowed_hosts)
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
