@@ -1,8 +1,8 @@
 """The error tree.
 
-Every error that a person can cause is a `MalmoiError`: it says what is wrong, where (file, line, key or field), and
-how to mend it. The command line prints `str(error)` and the fix; HTTP maps the class to a status in one place
-(`serve/errors.py`). Anything else that escapes is a bug.
+Every error that a person can cause is a `MalmoiError`: it says what is wrong, where (file, line, key or
+field), and how to mend it. The command line prints `str(error)` and the fix; HTTP maps the class to a status
+in one place (`serve/errors.py`). Anything else that escapes is a bug.
 
     MalmoiError
     ├── ConfigError            a configuration file, `--set` or MALMOI_* variable

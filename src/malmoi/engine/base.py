@@ -1,8 +1,8 @@
 """The engine protocol: what every way of running a model looks like to the rest of the house.
 
-A prompt is text, token ids, or a `Chat`. Text and ids are continued as they are and come back as raw text; a `Chat` is
-rendered by the engine with its model's own template, and what comes back is parsed: visible text, reasoning and tool
-calls arrive apart. So no caller ever writes a control token.
+A prompt is text, token ids, or a `Chat`. Text and ids are continued as they are and come back as raw text; a
+`Chat` is rendered by the engine with its model's own template, and what comes back is parsed: visible text,
+reasoning and tool calls arrive apart. So no caller ever writes a control token.
 
 An engine implements what it can and says so in `info.capabilities`; asking for more raises `Unsupported`.
 Cancelling or closing the iterator of `stream` stops the generation and frees the engine's slot.
@@ -34,7 +34,8 @@ Capability: TypeAlias = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How to choose tokens. None means: the model's own default (its `generation_config`, else the field's usual value).
+    """How to choose tokens. None means: the model's own default (its `generation_config`, else the field's
+    usual value).
 
     Attributes:
         max_tokens: most tokens to generate; None: up to the end of the context.

@@ -1,0 +1,177 @@
+"""Typed configuration: a TOML file, then MALMOI_* variables, then `--set a.b=c`; the later one wins.
+
+A configuration is a frozen pydantic model that forbids unknown keys. Whatever is wrong in it becomes one
+`ConfigError` that names where the value came from (file, variable or option), its path, and the nearest key
+that exists.
+
+    load_config(ServeSettings, file=Path("malmoi.toml"), environ=os.environ, overrides=["http.port=9000"])
+
+A variable's name is the path in capitals with two underscores between levels: MALMOI_HTTP__PORT=9000.
+"""
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from types import UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin
+
+from pydantic import BaseModel, SecretStr, ValidationError
+
+from malmoi.core.errors import ConfigError
+
+ENVIRONMENT_PREFIX = "MALMOI_"
+
+C = TypeVar("C", bound=BaseModel)
+_Path = tuple[str, ...]
+
+
+def load_config(
+    model: type[C],
+    *,
+    file: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+    overrides: Sequence[str] = (),
+    reserved: Sequence[str] = (),
+) -> C:
+    """Read a configuration from all its sources and check it.
+
+    Args:
+        model: the pydantic model of the whole tree.
+        file: a TOML file; None: no file.
+        environ: variables to look for MALMOI_* in; None: none.
+        overrides: `a.b=c` settings; `c` is a TOML value, or else plain text.
+        reserved: MALMOI_* variables that are not configuration, such as those of the tests.
+
+    Raises:
+        ConfigError: for the first fault, with its source, path and fix.
+    """
+    tree: dict[str, Any] = {}
+    source: dict[_Path, str] = {}
+    if file is not None:
+        _merge(tree, _read_toml(file), source, origin=str(file))
+    for name, text in sorted((environ or {}).items()):
+        if name.startswith(ENVIRONMENT_PREFIX) and name not in reserved:
+            path = tuple(part.lower() for part in name.removeprefix(ENVIRONMENT_PREFIX).split("__"))
+            _put(tree, path, text, model, source, origin=f"the variable {name}")
+    for override in overrides:
+        key, equals, text = override.partition("=")
+        if not equals or not key.strip():
+            raise ConfigError(f"--set {override!r} has no '='.", fix="Write it as --set section.key=value.")
+        path = tuple(key.strip().split("."))
+        _put(tree, path, text, model, source, origin=f"--set {override}")
+    try:
+        return model.model_validate(tree)
+    except ValidationError as error:
+        raise _explain(error, model, source) from None
+
+
+def _read_toml(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"there is no configuration file {file}.") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{file} is not UTF-8.", fix="Save it as UTF-8.") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{file} is not valid TOML: {error}.") from None
+    except OSError as error:
+        raise ConfigError(f"{file} cannot be read: {error.strerror}.") from None
+
+
+def _merge(
+    tree: dict[str, Any], new: Mapping[str, Any], source: dict[_Path, str], *, origin: str, at: _Path = ()
+) -> None:
+    for key, value in new.items():
+        source[(*at, key)] = origin
+        if isinstance(value, Mapping):
+            branch = tree.setdefault(key, {})
+            _merge(branch, value, source, origin=origin, at=(*at, key))
+        else:
+            tree[key] = value
+
+
+def _put(
+    tree: dict[str, Any],
+    path: _Path,
+    text: str,
+    model: type[BaseModel],
+    source: dict[_Path, str],
+    *,
+    origin: str,
+) -> None:
+    source[path] = origin
+    node = tree
+    for depth, part in enumerate(path[:-1], start=1):
+        branch = node.setdefault(part, {})
+        if not isinstance(branch, dict):
+            raise ConfigError(f"{'.'.join(path[:depth])} is not a section, but {origin} sets a key in it.")
+        node = branch
+    node[path[-1]] = _value(text, _annotation(model, path))
+
+
+def _value(text: str, annotation: Any) -> Any:
+    """`text` as the field wants it: a field of text takes it as it is, others read it as a TOML value."""
+    if _takes_text(annotation):
+        return text
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text  # the model says what it wanted instead
+
+
+def _takes_text(annotation: Any) -> bool:
+    if annotation in (str, Path, SecretStr):
+        return True
+    if get_origin(annotation) in (Union, UnionType):
+        kinds = [kind for kind in get_args(annotation) if kind is not type(None)]
+        return bool(kinds) and all(_takes_text(kind) for kind in kinds)
+    return False
+
+
+def _annotation(model: type[BaseModel], path: _Path) -> Any:
+    """The type of the field at `path`; None where the path leaves the model (free table, wrong key)."""
+    annotation: Any = model
+    for part in path:
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            field = annotation.model_fields.get(part)
+            if field is None:
+                return None
+            annotation = field.annotation
+        elif get_origin(annotation) is dict:
+            annotation = get_args(annotation)[1]
+        else:
+            return None
+    return annotation
+
+
+def _explain(error: ValidationError, model: type[BaseModel], source: Mapping[_Path, str]) -> ConfigError:
+    fault = error.errors(include_url=False, include_input=False)[0]
+    location = tuple(str(part) for part in fault["loc"])
+    origin = next((source[location[:n]] for n in range(len(location), 0, -1) if location[:n] in source), "")
+    where = f"{origin}: " if origin else ""
+    dotted = ".".join(location)
+    if fault["type"] != "extra_forbidden":
+        return ConfigError(f"{where}{dotted}: {fault['msg']}.")
+    section = _annotation(model, location[:-1])
+    known = sorted(section.model_fields) if section is not None else []
+    near = get_close_matches(location[-1], known, n=1, cutoff=0.5)
+    fix = (
+        f"Did you mean {'.'.join((*location[:-1], near[0]))}?" if near else f"Known here: {', '.join(known)}."
+    )
+    return ConfigError(f"{where}there is no setting {dotted}.", fix=fix)
+
+
+def describe(model: type[BaseModel], *, at: str = "") -> list[tuple[str, str, str]]:
+    """Every setting of a configuration as (path, default, what it does), in the order of the model."""
+    rows = []
+    for name, field in model.model_fields.items():
+        path = f"{at}{name}"
+        annotation = field.annotation
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            rows.extend(describe(annotation, at=f"{path}."))
+        else:
+            default = field.get_default(call_default_factory=True)
+            shown = "" if default is None else str(default)
+            rows.append((path, shown, " ".join((field.description or "").split())))
+    return rows
