@@ -29,7 +29,7 @@ class Tool:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One turn. `tool_call_id` and `name` belong to the role `tool`; `reasoning` and `tool_calls` to `assistant`."""
+    """One turn; `tool_call_id`, `name` are for the role `tool`, `reasoning`, `tool_calls` for `assistant`."""
 
     role: Role
     content: str

@@ -34,8 +34,7 @@ Capability: TypeAlias = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How to choose tokens. None means: the model's own default (its `generation_config`, else the field's
-    usual value).
+    """How to choose tokens; None means the model's own default, else the usual value of the field.
 
     Attributes:
         max_tokens: most tokens to generate; None: up to the end of the context.
@@ -83,7 +82,7 @@ class TokenLogprob:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Counts in tokens, times in seconds. `cached_tokens` are the prompt tokens that did not have to be computed."""
+    """Counts in tokens, times in seconds; `cached_tokens` of the prompt did not have to be computed."""
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -100,7 +99,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class ToolCallDelta:
-    """A piece of the `index`-th tool call: `id` and `name` come with its first piece, `arguments` in fragments."""
+    """A piece of the `index`-th tool call; `id` and `name` come first, `arguments` in fragments."""
 
     index: int
     id: str | None = None
@@ -123,7 +122,7 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """A whole answer. `sampled` marks, per token id, whether the model chose it (True) or it was forced (False)."""
+    """A whole answer; `sampled` is True for each token id that the model chose, False where it was forced."""
 
     text: str
     finish_reason: FinishReason
@@ -137,7 +136,7 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """The log-probability of a continuation: its sum, per token, and whether greedy decoding would have written it."""
+    """The log-probability of a continuation, and whether greedy decoding would have written it."""
 
     logprob: float
     token_logprobs: tuple[float, ...]
@@ -188,7 +187,7 @@ class Engine(Protocol):
         ...
 
     async def score(self, pairs: Sequence[tuple[str, str]]) -> list[Score]:
-        """The log-probability of each `(context, continuation)`; a leading space belongs to the continuation."""
+        """The log-probability of each (context, continuation); a space between belongs to the latter."""
         ...
 
     async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:

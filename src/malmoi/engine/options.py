@@ -11,7 +11,7 @@ class EngineOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     threads: int | None = Field(None, ge=1)
-    """Threads to compute with; none: measured at the start, at most the physical cores this process may use."""
+    """Threads to compute with; none: measured at the start, up to the cores this process may use."""
     slots: int = Field(4, ge=1, le=64)
     """Requests that run at the same time."""
     context_length: int | None = Field(None, ge=64)
