@@ -4,8 +4,8 @@
     python scripts/vendor.py --check    check the files that are there; needs neither npm nor a network
     python scripts/vendor.py --update   fetch, write, and record the new checksums in vendor.toml
 
-The libraries are committed, so that neither users nor tests need npm. Files are copied as they are, except that a
-style sheet marked `woff2_only` loses its references to older font formats, which are not shipped.
+The libraries are committed, so that neither users nor tests need npm. Files are copied as they are, except that
+a style sheet marked `woff2_only` loses its references to older font formats, which are not shipped.
 """
 
 import argparse
@@ -38,8 +38,11 @@ def folder_of(package: dict[str, Any]) -> Path:
 def fetch(package: dict[str, Any], temporary: Path) -> dict[str, bytes]:
     """Download one package with `npm pack` and return the files that vendor.toml lists, by target name."""
     spec = f"{package['name']}@{package['version']}"
-    packed = subprocess.run(
-        ["npm", "pack", "--silent", spec], cwd=temporary, check=True, capture_output=True, text=True
+    npm = shutil.which("npm")
+    if npm is None:
+        raise SystemExit("npm is not installed; it is needed only to refresh the vendored libraries.")
+    packed = subprocess.run(  # noqa: S603 (the names come from our own vendor.toml, and no shell is involved)
+        [npm, "pack", "--silent", spec], cwd=temporary, check=True, capture_output=True, text=True
     )
     found: dict[str, bytes] = {}
     with tarfile.open(temporary / packed.stdout.strip().splitlines()[-1]) as archive:
@@ -69,18 +72,23 @@ def problems(packages: list[dict[str, Any]]) -> list[str]:
 
 def record(packages: list[dict[str, Any]]) -> None:
     """Write the checksums of the files on disk into vendor.toml, keeping everything else as it is."""
-    text = (VENDOR / "vendor.toml").read_text(encoding="utf-8")
-    for package in packages:
+    manifest = VENDOR / "vendor.toml"
+    sections = manifest.read_text(encoding="utf-8").split("[[package]]")
+    for number, package in enumerate(packages, start=1):
         for item in package["files"]:
             new = digest((folder_of(package) / item["to"]).read_bytes())
             line = re.escape(f'from = "{item["from"]}", to = "{item["to"]}"')
-            text = re.sub(rf'({line}.*?sha256 = ")[^"]*"', rf'\g<1>{new}"', text, count=1)
-    (VENDOR / "vendor.toml").write_text(text, encoding="utf-8")
+            sections[number] = re.sub(
+                rf'({line}.*?sha256 = ")[^"]*"', rf'\g<1>{new}"', sections[number], count=1
+            )
+    manifest.write_text("[[package]]".join(sections), encoding="utf-8")
 
 
 def main() -> int:
     """Run the command line; return its exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--check", action="store_true", help="only check the files that are there")
     parser.add_argument("--update", action="store_true", help="record new checksums in vendor.toml")
     arguments = parser.parse_args()
