@@ -4,8 +4,8 @@
     python scripts/vendor.py --check    check the files that are there; needs neither npm nor a network
     python scripts/vendor.py --update   fetch, write, and record the new checksums in vendor.toml
 
-The libraries are committed, so that neither users nor tests need npm. Files are copied as they are, except that
-a style sheet marked `woff2_only` loses its references to older font formats, which are not shipped.
+The libraries are committed, so that neither users nor tests need npm. Files are copied as they are, except
+that a style sheet marked `woff2_only` loses its references to older font formats, which are not shipped.
 """
 
 import argparse
