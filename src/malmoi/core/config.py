@@ -148,7 +148,9 @@ def _annotation(model: type[BaseModel], path: _Path) -> Any:
 def _explain(error: ValidationError, model: type[BaseModel], source: Mapping[_Path, str]) -> ConfigError:
     fault = error.errors(include_url=False, include_input=False)[0]
     location = tuple(str(part) for part in fault["loc"])
-    origin = next((source[location[:n]] for n in range(len(location), 0, -1) if location[:n] in source), "")
+    prefixes = [location[:length] for length in range(len(location), 0, -1)]
+    origin = next((source[path] for path in prefixes if path in source), "")
+    origin = origin or next((text for path, text in source.items() if path[: len(location)] == location), "")
     where = f"{origin}: " if origin else ""
     dotted = ".".join(location)
     if fault["type"] != "extra_forbidden":

