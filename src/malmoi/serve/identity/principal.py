@@ -1,0 +1,78 @@
+"""Who asks, and what they may do. One table of rights, for people and for keys."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+
+
+class Scope(StrEnum):
+    """A right. A person has those of the role; a key those it was given, as far as its owner's role goes."""
+
+    INFERENCE = "inference"
+    """Run models through the APIs."""
+    CHAT = "chat"
+    """Have conversations."""
+    MODELS = "models"
+    """Download and remove models."""
+    KEYS = "keys"
+    """Make and revoke keys of one's own. No key can have it, so a leaked key cannot make others."""
+    USAGE = "usage"
+    """See everybody's usage (one's own needs no right)."""
+    ADMIN = "admin"
+    """Manage accounts, and see and revoke everybody's keys."""
+
+
+class Role(StrEnum):
+    """What an account is."""
+
+    OWNER = "owner"
+    """Whoever runs the server; the only one who changes owners and admins."""
+    ADMIN = "admin"
+    """Manages models and the accounts of members and auditors."""
+    MEMBER = "member"
+    """Uses the server."""
+    AUDITOR = "auditor"
+    """Sees usage, uses nothing."""
+
+
+RIGHTS: Mapping[Role, frozenset[Scope]] = MappingProxyType(
+    {
+        Role.OWNER: frozenset(Scope),
+        Role.ADMIN: frozenset(Scope),
+        Role.MEMBER: frozenset({Scope.INFERENCE, Scope.CHAT, Scope.KEYS}),
+        Role.AUDITOR: frozenset({Scope.USAGE}),
+    }
+)
+KEY_SCOPES = frozenset(Scope) - {Scope.KEYS}
+"""What a key may be given."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyLimits:
+    """Limits of one key; None: the server's default holds."""
+
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    tokens_per_day: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """An authenticated caller: an account, or one of its keys (`key_id`), with what it may do (`scopes`)."""
+
+    account_id: str
+    name: str
+    role: Role
+    key_id: str | None = None
+    scopes: frozenset[str] = frozenset()
+    limits: KeyLimits = field(default=KeyLimits(), compare=False)
+
+    def may(self, scope: str) -> bool:
+        """Whether this caller has the right."""
+        return scope in self.scopes
+
+
+def account_principal(account_id: str, name: str, role: Role) -> Principal:
+    """The person of an account, with all rights of the role."""
+    return Principal(account_id, name, role, scopes=frozenset(RIGHTS[role]))
