@@ -55,7 +55,7 @@ def chat(
     yes: bool,
     home: Path,
 ) -> None:
-    """Talk to a model in the terminal.
+    r"""Talk to a model in the terminal.
 
     With PROMPT, or with text piped in, it answers once and ends; only the answer goes to standard output.
 
