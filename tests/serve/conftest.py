@@ -1,0 +1,97 @@
+"""A fresh database for each test: on SQLite and, where a server can be started, on PostgreSQL."""
+
+import asyncio
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from malmoi.serve.db import Database
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """A superuser's URL of a PostgreSQL server of this test run, or of MALMOI_TEST_POSTGRES_URL."""
+    given = os.environ.get("MALMOI_TEST_POSTGRES_URL")
+    if given:
+        yield given
+        return
+    binaries = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    if not binaries:
+        pytest.skip("PostgreSQL is not installed")
+    # Not under pytest's own directory: that is private to this user, and the server may run as another.
+    folder = Path(tempfile.mkdtemp(prefix="malmoi-postgres-"))
+    try:
+        yield from _run_postgres(binaries[-1], folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _run_postgres(binaries: Path, folder: Path) -> Iterator[str]:
+    as_user: list[str] = []
+    if os.geteuid() == 0:  # the server refuses to run as root
+        if shutil.which("runuser") is None:
+            pytest.skip("PostgreSQL needs a user of its own")
+        as_user = ["runuser", "-u", "postgres", "--"]
+        shutil.chown(folder, "postgres")
+    data, log = folder / "data", folder / "log"
+
+    def run(program: str, *arguments: str) -> None:
+        done = subprocess.run(
+            [*as_user, str(binaries / program), *arguments],
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE if program == "initdb" else subprocess.DEVNULL,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"{program}: {done.stdout} {log.read_text() if log.exists() else ''}"
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    run("initdb", "-D", str(data), "-U", "malmoi", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8")
+    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder} -c fsync=off"
+    run("pg_ctl", "-D", str(data), "-l", str(log), "-w", "-o", options, "start")
+    try:
+        yield f"postgresql://malmoi@127.0.0.1:{port}/postgres"
+    finally:
+        run("pg_ctl", "-D", str(data), "-m", "immediate", "-w", "stop")
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of an empty database, once for each kind."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'malmoi.sqlite'}"
+        return
+    server = request.getfixturevalue("postgres_url")
+    name = f"malmoi_test_{secrets.token_hex(6)}"
+    asyncio.run(_on_server(server, f'CREATE DATABASE "{name}"'))
+    try:
+        yield f"{server.rpartition('/')[0]}/{name}"
+    finally:
+        asyncio.run(_on_server(server, f'DROP DATABASE "{name}" WITH (FORCE)'))
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """An open database with the server's tables."""
+    opened = Database.open(database_url)
+    await opened.migrate()
+    yield opened
+    await opened.close()
+
+
+async def _on_server(url: str, statement: str) -> None:
+    import psycopg
+
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+        await connection.execute(statement)  # type: ignore[arg-type]
