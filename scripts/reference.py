@@ -48,7 +48,8 @@ def settings() -> list[str]:
     ]
     for path, default, text in describe(ServeSettings):
         variable = "MALMOI_" + path.upper().replace(".", "__")
-        lines.append(f"| `{path}` | {f'`{default}`' if default else ''} | `{variable}` | {text.replace('|', chr(92) + '|')} |")
+        shown = f"`{default}`" if default else ""
+        lines.append(f"| `{path}` | {shown} | `{variable}` | {text} |")
     return lines
 
 

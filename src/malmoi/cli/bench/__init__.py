@@ -1,0 +1,52 @@
+"""`malmoi bench`: measure this installation. One JSON line a measure goes to standard output."""
+
+from importlib import import_module
+from pathlib import Path
+
+import click
+
+from malmoi.cli.options import home_option
+from malmoi.core.errors import UnknownName
+
+# name -> (module with `measure(home, options)`, what it measures)
+BENCHES = {
+    "gateway": (
+        "malmoi.cli.bench.gateway",
+        "the gateway against its engine called directly, memory, start, page weight",
+    ),
+}
+
+
+@click.command()
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--model", default="standard", show_default=True, metavar="NAME", help="Model to measure with.")
+@click.option(
+    "--repeats", type=click.IntRange(1, 50), default=5, show_default=True, help="Pairs of runs a figure."
+)
+@click.option(
+    "--tokens", type=click.IntRange(8), default=64, show_default=True, help="Tokens of each answer."
+)
+@click.option("--list", "list_names", is_flag=True, help="List what can be measured.")
+@home_option
+def bench(
+    names: tuple[str, ...], model: str, repeats: int, tokens: int, list_names: bool, home: Path
+) -> None:
+    """Measure this installation.
+
+    Without NAME, everything. A comparison runs both sides in turn and reports the ratio, its spread over the
+    repeats, and both versions; close other programs first. Progress goes to standard error.
+    """
+    from malmoi.cli.bench.measure import BenchOptions
+
+    if list_names:
+        for name, (_, text) in BENCHES.items():
+            click.echo(f"{name:<12}{text}")
+        return
+    unknown = next((name for name in names if name not in BENCHES), None)
+    if unknown is not None:
+        raise UnknownName("bench", unknown, BENCHES)
+    for name in names or BENCHES:
+        module = import_module(BENCHES[name][0])
+        options = BenchOptions(home=home, model=model, repeats=repeats, tokens=tokens)
+        for measure in module.measure(options):
+            click.echo(measure.line())
