@@ -2,8 +2,8 @@
 
 A token is a run of at most three ASCII letters or digits with the space before it, or else one character (so
 one token a Hangul syllable). Its id is the code point of a single character, or the characters read as a
-number to the base 128 above all code points; so ids go back to text without a table. Roles and ends of messages are
-control ids, which no text can become.
+number to the base 128 above all code points; so ids go back to text without a table. Roles and ends of
+messages are control ids, which no text can become.
 """
 
 import re
