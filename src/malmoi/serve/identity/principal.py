@@ -57,6 +57,9 @@ class KeyLimits:
     tokens_per_day: int | None = None
 
 
+NO_LIMITS = KeyLimits()
+
+
 @dataclass(frozen=True, slots=True)
 class Principal:
     """An authenticated caller: an account, or one of its keys (`key_id`), with what it may do (`scopes`)."""
@@ -66,7 +69,7 @@ class Principal:
     role: Role
     key_id: str | None = None
     scopes: frozenset[str] = frozenset()
-    limits: KeyLimits = field(default=KeyLimits(), compare=False)
+    limits: KeyLimits = field(default=NO_LIMITS, compare=False)
 
     def may(self, scope: str) -> bool:
         """Whether this caller has the right."""

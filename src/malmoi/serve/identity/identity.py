@@ -1,0 +1,143 @@
+"""Who is asking: the one object that turns a request's headers into a principal.
+
+A server that only this machine can reach, without any password, is open: whoever reaches it is its local
+owner. As soon as one account has a password, or the server listens to others, everybody logs in.
+"""
+
+import secrets
+import time
+from collections.abc import Iterable
+
+from malmoi.core.errors import ConfigError, Unauthenticated
+from malmoi.serve.db import Database
+from malmoi.serve.identity.accounts import Accounts, name_key
+from malmoi.serve.identity.credentials import KEY_PREFIX, read_credential
+from malmoi.serve.identity.keys import Keys
+from malmoi.serve.identity.passwords import Passwords
+from malmoi.serve.identity.principal import Principal, Role, account_principal
+from malmoi.serve.identity.sessions import Sessions, csrf_of
+from malmoi.serve.identity.throttle import LoginThrottle
+from malmoi.serve.settings import ServeSettings
+
+_LOOK_AGAIN_AFTER = 1.0  # seconds until a password that the command line has set closes an open server
+
+
+class Identity:
+    """Accounts, sessions and keys of one server; `start` it when the database is open, `stop` it before."""
+
+    def __init__(self, db: Database, settings: ServeSettings) -> None:
+        self.passwords = Passwords()
+        self.accounts = Accounts(db, self.passwords)
+        self.sessions = Sessions(db, settings.identity.session_days)
+        self.keys = Keys(db)
+        self._throttle = LoginThrottle(db, settings.identity.max_failures)
+        self._is_loopback = settings.is_loopback
+        self._anonymous_csrf = secrets.token_hex(32)
+        self._open_to: Principal | None = None
+        self._looked_at = float("-inf")
+
+    async def start(self) -> None:
+        """Make the local owner in an empty database."""
+        await self.accounts.ensure_owner()
+
+    async def stop(self) -> None:
+        """Write what is still in memory."""
+        await self.keys.flush()
+
+    async def authenticate(
+        self, headers: Iterable[tuple[bytes, bytes]], session_token: str | None
+    ) -> Principal | None:
+        """The caller, or None when there are no credentials.
+
+        Args:
+            headers: the raw headers, names in lower case.
+            session_token: the value of the session cookie.
+
+        Raises:
+            Unauthenticated: a key or session was sent that is not valid.
+            InvalidInput: two different keys were sent.
+        """
+        credential = read_credential(headers)
+        if credential is not None and credential.startswith(KEY_PREFIX):
+            return await self._of_key(credential)
+        local = await self.open_to()
+        if local is not None:
+            return local  # any other bearer is what clients send when they must send something
+        if credential is not None:
+            return await self._of_key(credential)
+        if session_token:
+            return await self.sessions.find(session_token)
+        return None
+
+    async def open_to(self) -> Principal | None:
+        """The local owner when no log-in is needed, else None."""
+        if not self._is_loopback:
+            return None
+        if time.monotonic() - self._looked_at >= _LOOK_AGAIN_AFTER:
+            self._open_to = await self.accounts.open_to_this_machine()
+            self._looked_at = time.monotonic()
+        return self._open_to
+
+    def look_again(self) -> None:
+        """Forget whether the server is open: an account has just changed."""
+        self._looked_at = float("-inf")
+
+    async def log_in(
+        self, name: str, password: str, *, address: str, replaces: str | None
+    ) -> tuple[Principal, str]:
+        """Check a password and open a session.
+
+        Args:
+            name: the account's name, in any case.
+            password: in plain text.
+            address: where the request comes from, for the throttle.
+            replaces: the session token that the browser had until now; it ends.
+
+        Returns:
+            The person and the new session's token.
+
+        Raises:
+            RateLimited: too many failures for this name or address.
+            Unauthenticated: name or password is wrong; which one is not said, nor shown by the time it takes.
+        """
+        attempt = await self._throttle.begin(name_key(name), address)
+        account = await self.accounts.named(name)
+        stored = account.password_hash if account is not None and not account.disabled else None
+        right = await self.passwords.verify(stored, password)
+        if not right or account is None or stored is None:
+            raise Unauthenticated("the name or the password is wrong.")
+        await self._throttle.succeed(attempt)
+        if self.passwords.is_outdated(stored):
+            await self.accounts.refresh_hash(account.id, password)
+        token = await self.sessions.create(account.id, replaces=replaces)
+        return account_principal(account.id, account.name, Role(account.role)), token
+
+    def csrf(self, session_token: str | None) -> str:
+        """The token that a page must send along with every change: the session's, or this process's own."""
+        return csrf_of(session_token) if session_token else self._anonymous_csrf
+
+    async def _of_key(self, credential: str) -> Principal:
+        principal = await self.keys.find(credential)
+        if principal is None:
+            raise Unauthenticated(
+                "the API key is not valid: it is unknown, expired or revoked.",
+                fix="Make a new key in settings.",
+            )
+        return principal
+
+
+async def check_may_listen(settings: ServeSettings, db: Database) -> None:
+    """Refuse to listen beyond this machine before there is somebody who can log in.
+
+    Raises:
+        ConfigError: the server would be open to a network.
+    """
+    if settings.is_loopback:
+        return
+    accounts = Accounts(db, Passwords())
+    if await accounts.count_with_password() == 0:
+        raise ConfigError(
+            f"http.host {settings.http.host!r} (with http.allowed_hosts) lets others reach the server, "
+            "but no account has a password.",
+            fix=f"Run: malmoi accounts add NAME --home {settings.home}",
+        )
