@@ -21,8 +21,8 @@ INDEX = "model.safetensors.index.json"
 # Formats that a loader would run or unpickle, or that this project has no checked reader for.
 REFUSED_SUFFIXES = frozenset({
     ".py", ".pyc", ".pyd", ".so", ".dll", ".dylib", ".exe", ".sh", ".bat", ".pkl", ".pickle", ".pt", ".pth",
-    ".bin", ".ckpt", ".joblib", ".npy", ".npz", ".h5", ".keras", ".msgpack", ".mar", ".nemo", ".pb", ".tflite",
-    ".onnx", ".zip", ".tar", ".gz", ".whl",
+    ".bin", ".ckpt", ".joblib", ".npy", ".npz", ".h5", ".keras", ".msgpack", ".mar", ".nemo", ".pb",
+    ".tflite", ".onnx", ".zip", ".tar", ".gz", ".whl",
 })  # fmt: skip
 _RUNS_CODE = ("auto_map", "trust_remote_code", "custom_pipelines")
 
