@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -142,7 +142,7 @@ class ScriptedEngine:
         """Let every stream go on that waits at its rule's `hold_after`, now and from now on."""
         self._release.set()
 
-    async def stream(self, prompt: Prompt, sampling: Sampling) -> AsyncIterator[Chunk]:
+    async def stream(self, prompt: Prompt, sampling: Sampling) -> AsyncGenerator[Chunk, None]:
         """Answer by the script, see `Engine.stream`."""
         self._check(prompt, sampling)
         self.requests.append(RecordedRequest(prompt, sampling))
@@ -339,7 +339,7 @@ def _pieces(
     cuts = [text.index(stop) for stop in sampling.stop if stop and stop in text]
     text = text[: min(cuts)] if cuts else text
     pieces: list[_Piece] = []
-    if not (isinstance(prompt, Chat) and prompt.thinking is False):
+    if isinstance(prompt, Chat) and prompt.thinking is not False:
         pieces += [_Piece("reasoning", piece, encode(piece)) for piece in split(rule.reasoning)]
     pieces += [_Piece("text", piece, encode(piece)) for piece in split(text)]
     calls = rule.tool_calls if not cuts else ()
