@@ -1,0 +1,55 @@
+"""The house: who may import whom, and what the rooms are called."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).resolve().parent.parent / "src" / "malmoi"
+MODULES = sorted(SOURCE.rglob("*.py"))
+
+
+def test_only_the_torch_engine_imports_torch() -> None:
+    importers = {
+        module.relative_to(SOURCE).as_posix()
+        for module in MODULES
+        for node in ast.walk(ast.parse(module.read_text(encoding="utf-8")))
+        if {"torch", "transformers"} & _imported(node)
+    }
+    assert {name for name in importers if not name.startswith("engine/torch")} == set()
+
+
+def _imported(node: ast.AST) -> set[str]:
+    if isinstance(node, ast.Import):
+        return {alias.name.partition(".")[0] for alias in node.names}
+    if isinstance(node, ast.ImportFrom):
+        return {(node.module or "").partition(".")[0]}
+    return set()
+
+
+def test_names_say_what_is_inside() -> None:
+    vague = {"utils", "util", "helpers", "helper", "common", "misc", "manager", "base_utils"}
+    assert [module for module in MODULES if module.stem in vague or module.parent.name in vague] == []
+
+
+def test_nothing_unpickles() -> None:
+    importers = [
+        module.relative_to(SOURCE).as_posix()
+        for module in MODULES
+        for node in ast.walk(ast.parse(module.read_text(encoding="utf-8")))
+        if {"pickle", "cPickle", "dill", "joblib", "marshal", "shelve"} & _imported(node)
+    ]
+    assert importers == []
+
+
+@pytest.mark.parametrize(
+    "name", ["malmoi.core.types", "malmoi.engine.base", "malmoi.serve.settings", "malmoi.testing"]
+)
+def test_importing_a_room_loads_no_torch(name: str) -> None:
+    program = (
+        f"import sys, {name}; print([m for m in ('torch', 'transformers', 'xllamacpp') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
