@@ -62,7 +62,7 @@ class Reservation:
 
 
 class Metering:
-    """Limits and usage of one server; `start` it when the database is open, `stop` it before it closes."""
+    """Limits and usage of one server; `start` it when the database is open, `stop` it before."""
 
     def __init__(self, db: Database, settings: ServeSettings) -> None:
         self._db = db
@@ -74,7 +74,7 @@ class Metering:
         self._unwritten: dict[str, tuple[Reservation, UsageEvent]] = {}
 
     async def start(self) -> None:
-    """Limits and usage of one server; `start` it once the database is open, `stop` it before that closes."""
+        """Charge what this server had reserved when it died, and what no server can still be working on."""
         now = utc_now()
         left_over = (ReservedUsage.server == self._server) | (ReservedUsage.at < now - _ABANDONED_AFTER)
         async with self._db.session() as session:
