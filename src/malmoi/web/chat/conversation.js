@@ -1,0 +1,327 @@
+/** The open conversation: loading it, sending, regenerating, stopping, switching branches, following a stream. */
+import { signal } from '@preact/signals';
+import { ApiError, explain, get, patch, post, stream } from '../shell/api.js';
+import { announcement, attempt, complain } from '../shell/notices.js';
+import { navigate } from '../shell/router.js';
+import { t } from '../shell/i18n.js';
+import { choices, conversations, current, fresh, noteConversation, refreshConversations } from './store.js';
+import { newestLeaf, pathTo } from './tree.js';
+import { writeDraft } from './drafts.js';
+
+/** @typedef {import('./tree.js').Message} Message */
+/**
+ * @typedef {object} Open
+ * @property {string} id
+ * @property {'loading'|'ready'|'failed'} status
+ * @property {import('./store.js').Conversation|null} conversation
+ * @property {Map<string, Message>} messages
+ * @property {string|null} leaf
+ * @property {unknown} [error]
+ */
+/**
+ * A reply that is being written. Its text lives apart from the message, so that a token redraws one reply only.
+ * @typedef {{replyId: string, conversationId: string, content: import('@preact/signals').Signal<string>,
+ *   reasoning: import('@preact/signals').Signal<string>, lost: import('@preact/signals').Signal<boolean>}} Live
+ */
+
+export const live = signal(/** @type {Live|null} */ (null));
+/** Whether a request to write has been sent and its reply has not begun. */
+export const waiting = signal(false);
+/** Why the last message was not sent, with the text and the way to send it again. */
+export const sendFailure = signal(/** @type {{text: string, fix: string, retryAfter: number|null, retry: () => void, draft: string|null, conversationId: string|null}|null} */ (null));
+
+/** @type {AbortController|null} */
+let following = null;
+const RETRIES = [300, 700, 1500, 3000, 6000, 10_000];
+
+/** @param {string} id */
+export async function openConversation(id) {
+  if (current.value?.id === id && current.value.status !== 'failed') return;
+  leave();
+  const placeholder = { id, status: /** @type {const} */ ('loading'), conversation: null, messages: new Map(), leaf: null };
+  current.value = placeholder;
+  try {
+    const answer = await get(`/chat/conversations/${encodeURIComponent(id)}`);
+    if (current.value !== placeholder) return;
+    const messages = new Map(answer.messages.map((/** @type {Message} */ message) => [message.id, message]));
+    const active = answer.conversation.active_leaf_id;
+    const leaf = newestLeaf(messages, messages.has(active) ? active : null);
+    current.value = { id, status: 'ready', conversation: answer.conversation, messages, leaf };
+    const streaming = answer.messages.findLast((/** @type {Message} */ message) => message.status === 'streaming');
+    if (streaming) follow(id, streaming);
+  } catch (error) {
+    if (current.value === placeholder) current.value = { ...placeholder, status: 'failed', error };
+  }
+}
+
+/** Stop following the open conversation; the server goes on writing. */
+export function leave() {
+  following?.abort();
+  following = null;
+  live.value = null;
+  waiting.value = false;
+  sendFailure.value = null;
+  current.value = null;
+}
+
+/** @param {Message[]} messages @param {string} [leaf] */
+function put(messages, leaf) {
+  const open = current.value;
+  if (!open) return;
+  const next = new Map(open.messages);
+  for (const message of messages) next.set(message.id, message);
+  current.value = { ...open, messages: next, leaf: leaf ?? open.leaf };
+}
+
+/** @param {string} id @param {string|null} leaf */
+function drop(id, leaf) {
+  const open = current.value;
+  if (!open?.messages.has(id)) return;
+  const next = new Map(open.messages);
+  next.delete(id);
+  current.value = { ...open, messages: next, leaf };
+}
+
+/**
+ * Send a message at the end of the open branch, or beside another one (`parentId` given: an edit).
+ * @param {string} text
+ * @param {{parentId?: string|null, clientId?: string}} [options]
+ */
+export async function send(text, { parentId, clientId = crypto.randomUUID() } = {}) {
+  if (waiting.value || live.value) return;
+  waiting.value = true;
+  sendFailure.value = null;
+  const isEdit = parentId !== undefined;
+  const draftOf = current.value?.id ?? null;
+  let conversationId = draftOf;
+  let leaf = current.value?.leaf ?? null;
+  const pendingId = `pending-${clientId}`;
+  try {
+    if (!conversationId) {
+      const { folder_id, persona_id, sampling } = fresh.value;
+      const conversation = await post('/chat/conversations', { folder_id, persona_id, sampling, model: choices.value.model });
+      conversationId = conversation.id;
+      current.value = { id: conversation.id, status: 'ready', conversation, messages: new Map(), leaf: null };
+      writeDraft(conversation.id, text);
+      writeDraft(null, '');
+      navigate(`/chat/${conversation.id}`, { replace: true });
+      noteConversation(conversation);
+    }
+    const parent = isEdit ? parentId : leaf;
+    put([pendingMessage(pendingId, /** @type {string} */ (conversationId), parent ?? null, text)], pendingId);
+    const body = { content: text, parent_id: parent ?? null, client_id: clientId };
+    await run(/** @type {string} */ (conversationId), `/chat/conversations/${conversationId}/messages`, body, () => drop(pendingId, null));
+    if (!isEdit) writeDraft(conversationId, '');
+  } catch (error) {
+    if (isAbort(error)) return;
+    drop(pendingId, leaf);
+    if (current.value && current.value.id !== conversationId) return;
+    sendFailure.value = {
+      ...explain(error, t), draft: isEdit ? null : text, conversationId,
+      retry: () => send(text, { parentId, clientId }),
+    };
+  } finally {
+    if (current.value?.id === conversationId) waiting.value = false;
+  }
+}
+
+/** @param {unknown} error */
+const isAbort = (error) => error instanceof DOMException && error.name === 'AbortError';
+
+/** @param {string} id @param {string} conversationId @param {string|null} parentId @param {string} content @returns {Message} */
+function pendingMessage(id, conversationId, parentId, content) {
+  return { id, conversation_id: conversationId, parent_id: parentId, role: 'user', content, reasoning: '', status: 'pending',
+    finish_reason: null, error: null, model: null, usage: null, created_at: new Date().toISOString() };
+}
+
+/** Write another reply to the same message. @param {Message} reply */
+export async function regenerate(reply) {
+  if (waiting.value || live.value) return;
+  waiting.value = true;
+  sendFailure.value = null;
+  const { id } = /** @type {Open} */ (current.value);
+  try {
+    await run(id, `/chat/messages/${reply.id}/regenerate`, {}, () => {});
+  } catch (error) {
+    if (!isAbort(error)) sendFailure.value = { ...explain(error, t), draft: null, conversationId: id, retry: () => regenerate(reply) };
+  } finally {
+    if (current.value?.id === id) waiting.value = false;
+  }
+}
+
+/**
+ * Post a request that is answered by a reply, and follow the reply to its end in the background.
+ * Resolves when the server has taken the message.
+ * @param {string} conversationId @param {string} path @param {any} body @param {() => void} begun
+ */
+function run(conversationId, path, body, begun) {
+  following?.abort();
+  const control = new AbortController();
+  following = control;
+  return new Promise((resolve, reject) => {
+    let taken = false;
+    const onTaken = (/** @type {any} */ data) => {
+      taken = true;
+      begun();
+      put([data.user, data.reply].filter(Boolean), data.reply.id);
+      begin(conversationId, data.reply);
+      touch(conversationId);
+      resolve(undefined);
+    };
+    consume(stream('POST', path, body, control.signal), control, onTaken).then(
+      (ended) => {
+        if (!taken) reject(new ApiError(0, { code: 'offline' }));
+        else if (!ended) followAgain(control);
+      },
+      (error) => {
+        if (!taken) reject(error);
+        else if (!control.signal.aborted) followAgain(control);
+      });
+  });
+}
+
+/** @param {string} conversationId @param {Message} reply */
+function begin(conversationId, reply) {
+  waiting.value = false;
+  live.value = { replyId: reply.id, conversationId, content: signal(reply.content ?? ''), reasoning: signal(reply.reasoning ?? ''), lost: signal(false) };
+}
+
+/** @param {string} conversationId */
+function touch(conversationId) {
+  const known = conversations.value.find((item) => item.id === conversationId);
+  if (known) noteConversation({ ...known, updated_at: new Date().toISOString() });
+}
+
+/** Attach to a reply that is being written, as after a reload. @param {string} conversationId @param {Message} reply */
+function follow(conversationId, reply) {
+  const control = new AbortController();
+  following = control;
+  begin(conversationId, reply);
+  followAgain(control, 0);
+}
+
+/** Take a stream up again where it was cut, a few times. @param {AbortController} control @param {number} [attemptNumber] */
+async function followAgain(control, attemptNumber = 0) {
+  const reply = live.value;
+  if (!reply || control.signal.aborted) return;
+  if (attemptNumber > 0) {
+    reply.lost.value = true;
+    await new Promise((resolve) => { setTimeout(resolve, RETRIES[attemptNumber - 1]); });
+    if (control.signal.aborted) return;
+  }
+  let ended = false;
+  const began = performance.now();
+  try {
+    ended = await consume(stream('GET', `/chat/messages/${reply.replyId}/events`, undefined, control.signal), control, () => {});
+  } catch (error) {
+    if (control.signal.aborted) return;
+    if (error instanceof ApiError && error.status >= 400 && error.status < 500 && error.status !== 429) { await reload(); return; }
+  }
+  if (ended || control.signal.aborted) return;
+  // A stream that held for a while starts the count of attempts anew.
+  const next = performance.now() - began > 5000 ? 1 : attemptNumber + 1;
+  if (next <= RETRIES.length) followAgain(control, next);
+}
+
+/** Load the open conversation again from the server. */
+export async function reload() {
+  const id = current.value?.id;
+  if (!id) return;
+  leave();
+  await openConversation(id);
+}
+
+/**
+ * Read events into the page until the reply has ended.
+ * Text is gathered and shown once per frame, or by a timer where the page is hidden and has no frames.
+ * @param {AsyncGenerator<import('../shell/sse.js').ServerEvent>} events
+ * @param {AbortController} control
+ * @param {(data: any) => void} onMessage
+ * @returns {Promise<boolean>} whether the reply has ended; false: the stream was cut
+ */
+async function consume(events, control, onMessage) {
+  let text = '';
+  let thought = '';
+  let scheduled = false;
+  const flush = () => {
+    scheduled = false;
+    const reply = live.value;
+    if (!reply || control.signal.aborted) return;
+    if (text) reply.content.value += text;
+    if (thought) reply.reasoning.value += thought;
+    text = '';
+    thought = '';
+  };
+  for await (const { event, data } of events) {
+    if (control.signal.aborted) return true;
+    const reply = live.value;
+    if (event === 'message') onMessage(data);
+    else if (event === 'snapshot' && reply) {
+      text = '';
+      thought = '';
+      reply.content.value = data.content ?? '';
+      reply.reasoning.value = data.reasoning ?? '';
+      reply.lost.value = false;
+    } else if (event === 'token') {
+      text += data.text ?? '';
+      thought += data.reasoning ?? '';
+      if (reply?.lost.value) reply.lost.value = false;
+      if (!scheduled) {
+        scheduled = true;
+        if (document.hidden) setTimeout(flush, 100);
+        else requestAnimationFrame(flush);
+      }
+    } else if (event === 'title') {
+      const known = current.value?.conversation;
+      if (known) noteConversation({ ...known, title: data.title });
+    } else if (event === 'done' || event === 'error') {
+      if (!data.message && reply) { await reload(); return true; }
+      finish(data.message);
+      return true;
+    }
+  }
+  flush();
+  return false;
+}
+
+/** @param {Message} message */
+function finish(message) {
+  put([message]);
+  live.value = null;
+  waiting.value = false;
+  announcement.value = '';
+  setTimeout(() => {
+    announcement.value = message.status === 'failed' ? t('message.failed') : t('message.finished');
+  }, 50);
+  if (!conversations.value.some((item) => item.id === message.conversation_id)) refreshConversations().catch(complain);
+}
+
+/** End the reply that is being written; what has been written stays. */
+export async function stop() {
+  const reply = live.value;
+  if (!reply) return;
+  await attempt(async () => {
+    const message = await post(`/chat/messages/${reply.replyId}/stop`);
+    // The stream normally brings the end itself; without it the answer to this call does.
+    setTimeout(() => { if (live.value === reply) { following?.abort(); finish(message); } }, 500);
+  });
+}
+
+/** Show the newest branch through a message. @param {string} messageId */
+export function showBranch(messageId) {
+  const open = current.value;
+  if (!open || live.value) return;
+  const leaf = newestLeaf(open.messages, messageId);
+  current.value = { ...open, leaf };
+  patch(`/chat/conversations/${open.id}`, { active_leaf_id: leaf }).catch(complain);
+}
+
+/** Show a message wherever it is in the tree. @param {string} messageId @returns {boolean} */
+export function reveal(messageId) {
+  const open = current.value;
+  if (!open?.messages.has(messageId)) return false;
+  if (!pathTo(open.messages, open.leaf).some((message) => message.id === messageId)) {
+    current.value = { ...open, leaf: newestLeaf(open.messages, messageId) };
+  }
+  return true;
+}

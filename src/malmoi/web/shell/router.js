@@ -1,0 +1,38 @@
+/** The address bar as a signal. Links inside the app are plain <a href>; this module keeps them in the page. */
+import { signal } from '@preact/signals';
+
+/** @typedef {{page: 'chat'|'settings', id: string|null, section: string, message: string|null}} Route */
+
+/** @param {{pathname: string, search: string}} location @returns {Route} */
+export function parseRoute({ pathname, search }) {
+  const [, first = '', second = ''] = pathname.split('/').map((part) => {
+    try { return decodeURIComponent(part); } catch { return part; }
+  });
+  const message = new URLSearchParams(search).get('m');
+  if (first === 'settings') return { page: 'settings', id: null, section: second || 'general', message: null };
+  return { page: 'chat', id: second || null, section: '', message };
+}
+
+/** @type {import('@preact/signals').Signal<Route>} */
+export const route = signal(parseRoute(location));
+
+/** Go to an address of this app. @param {string} path @param {{replace?: boolean}} [options] */
+export function navigate(path, { replace = false } = {}) {
+  if (replace) history.replaceState(null, '', path);
+  else if (path !== location.pathname + location.search) history.pushState(null, '', path);
+  route.value = parseRoute(location);
+}
+
+/** Listen to the browser's buttons and to clicks on links of this app. */
+export function startRouter() {
+  addEventListener('popstate', () => { route.value = parseRoute(location); });
+  document.addEventListener('click', (event) => {
+    if (event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+    const link = /** @type {Element} */ (event.target).closest?.('a[href]');
+    if (!(link instanceof HTMLAnchorElement) || link.target || link.hasAttribute('download')) return;
+    const url = new URL(link.href);
+    if (url.origin !== location.origin || !/^\/($|chat|settings)/.test(url.pathname)) return;
+    event.preventDefault();
+    navigate(url.pathname + url.search);
+  });
+}
