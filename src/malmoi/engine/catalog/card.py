@@ -31,9 +31,9 @@ class ModelCard(BaseModel):
     """Where it comes from, as `malmoi models add` takes it."""
     format: ModelFormat = "gguf"
     """One GGUF file, or a folder of safetensors."""
-    size_bytes: int = Field(0, ge=0)
+    size_bytes: int = Field(default=0, ge=0)
     """Size of its files; 0: not known yet."""
-    sha256: str | None = Field(None, pattern="^[0-9a-f]{64}$")
+    sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
     """Checksum of its one file; none for a folder (the manifest has one of each file)."""
     base: bool = False
     """It only continues text: it was not trained to answer."""

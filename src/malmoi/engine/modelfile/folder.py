@@ -74,6 +74,15 @@ def read_folder(path: Path, *, finite: bool = False) -> FolderInfo:
     )
 
 
+def check_options(path: Path) -> None:
+    """Check one JSON file by itself: well-formed, and asking for no code to be run.
+
+    Raises:
+        ModelFileInvalid: naming the file and the fault.
+    """
+    _refuse_code(path.name, read_object(path, limit=_json_limit(path.name)))
+
+
 def _files(root: Path) -> Iterator[Path]:
     """All files; refuses what a loader might run and links that lead out."""
     inside = root.resolve()
