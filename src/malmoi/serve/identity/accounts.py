@@ -7,6 +7,7 @@ password takes over the local owner of a server that was open until then, with a
 import unicodedata
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import Any
 
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.exc import IntegrityError
@@ -79,6 +80,26 @@ class Accounts:
         async with self._db.reading() as session:
             return await _get(session, account_id)
 
+    async def visible(self, principal: Principal, account_id: str) -> Account:
+        """One account, for somebody who may know of it.
+
+        Raises:
+            NotFound: there is no such account, or it is neither the caller's own nor the caller an admin.
+        """
+        if account_id != principal.account_id and not principal.may(Scope.ADMIN):
+            raise NotFound("there is no such account.")
+        return await self.get(account_id)
+
+    async def preferences(self, account_id: str) -> dict[str, Any]:
+        """What `set_preferences` stored; empty at first."""
+        return dict((await self.get(account_id)).preferences)
+
+    async def set_preferences(self, account_id: str, preferences: dict[str, Any]) -> None:
+        """Store how a person likes the apps, as JSON."""
+        async with self._db.session() as session:
+            account = await _get(session, account_id)
+            account.preferences = preferences
+
     async def named(self, name: str) -> Account | None:
         """The account of that name, however it is written."""
         async with self._db.reading() as session:
@@ -107,33 +128,32 @@ class Accounts:
                 ended = ended.where(BrowserSession.token_hash != hash_secret(keep_token))
             await session.execute(ended)
 
-    async def set_role(self, actor: Principal | None, account_id: str, role: Role) -> None:
-        """Make an account something else; its keys keep only the rights that the new role has.
+    async def change(
+        self,
+        actor: Principal | None,
+        account_id: str,
+        *,
+        role: Role | None = None,
+        disabled: bool | None = None,
+    ) -> None:
+        """Make an account something else, shut it out, or let it in again; None leaves things as they are.
+
+        Its keys keep only the rights that the role has; an account that is shut out has no sessions any more.
 
         Raises:
-            NotFound, Forbidden: see `set_password`.
+            NotFound: there is no such account.
+            Forbidden: the actor may not change that account, or not to that role.
             Conflict: it is the last owner.
         """
         async with self._db.session() as session:
             await _lock_owners(session)
             account = await _get(session, account_id)
             _check_may(actor, Role(account.role))
-            _check_may(actor, role)
-            account.role = role
-            await _check_has_owner(session)
-
-    async def set_disabled(self, actor: Principal | None, account_id: str, *, disabled: bool) -> None:
-        """Shut an account out, its sessions and keys with it, or let it in again.
-
-        Raises:
-            NotFound, Forbidden: see `set_password`.
-            Conflict: it is the last owner.
-        """
-        async with self._db.session() as session:
-            await _lock_owners(session)
-            account = await _get(session, account_id)
-            _check_may(actor, Role(account.role))
-            account.disabled = disabled
+            if role is not None:
+                _check_may(actor, role)
+                account.role = role
+            if disabled is not None:
+                account.disabled = disabled
             await _check_has_owner(session)
             if disabled:
                 await session.execute(delete(BrowserSession).where(BrowserSession.account_id == account_id))
@@ -142,7 +162,8 @@ class Accounts:
         """Delete an account with all that is its own; only its usage stays.
 
         Raises:
-            NotFound, Forbidden: see `set_password`.
+            NotFound: there is no such account.
+            Forbidden: the actor may not remove that account.
             Conflict: it is the last owner.
         """
         async with self._db.session() as session:

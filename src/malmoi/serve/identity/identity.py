@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 from malmoi.core.errors import ConfigError, Unauthenticated
 from malmoi.serve.db import Database
+from malmoi.serve.db.tables import Account
 from malmoi.serve.identity.accounts import Accounts, name_key
 from malmoi.serve.identity.credentials import KEY_PREFIX, read_credential
 from malmoi.serve.identity.keys import Keys
@@ -100,17 +101,31 @@ class Identity:
             RateLimited: too many failures for this name or address.
             Unauthenticated: name or password is wrong; which one is not said, nor shown by the time it takes.
         """
-        attempt = await self._throttle.begin(name_key(name), address)
         account = await self.accounts.named(name)
-        stored = account.password_hash if account is not None and not account.disabled else None
+        if account is not None and account.disabled:
+            account = None
+        person = await self.check_password(account, password, name=name, address=address)
+        token = await self.sessions.create(person.id, replaces=replaces)
+        return account_principal(person.id, person.name, Role(person.role)), token
+
+    async def check_password(
+        self, account: Account | None, password: str, *, name: str, address: str
+    ) -> Account:
+        """The account, if that is its password; takes as long for no account as for a wrong password.
+
+        Raises:
+            RateLimited: too many failures for this name or address.
+            Unauthenticated: the password is wrong.
+        """
+        attempt = await self._throttle.begin(name_key(name), address)
+        stored = account.password_hash if account is not None else None
         right = await self.passwords.verify(stored, password)
         if not right or account is None or stored is None:
             raise Unauthenticated("the name or the password is wrong.")
         await self._throttle.succeed(attempt)
         if self.passwords.is_outdated(stored):
             await self.accounts.refresh_hash(account.id, password)
-        token = await self.sessions.create(account.id, replaces=replaces)
-        return account_principal(account.id, account.name, Role(account.role)), token
+        return account
 
     def csrf(self, session_token: str | None) -> str:
         """The token that a page must send along with every change: the session's, or this process's own."""
