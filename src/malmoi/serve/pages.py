@@ -169,7 +169,7 @@ def accepts_gzip(header: str) -> bool:
 def mount_pages(app: FastAPI, services: Any) -> None:
     """Add the shell and the static files to `app`.
 
-    They are plain routes outside the API's schema and authorisation: they are the same for everybody.
+    They are outside the API's schema, and public: they are the same for everybody.
 
     Args:
         app: the server.
@@ -190,4 +190,6 @@ def mount_pages(app: FastAPI, services: Any) -> None:
     endpoints: dict[str, Callable[[Request], Awaitable[Response]]] = dict.fromkeys(SHELL_PATHS, shell)
     endpoints |= {"/favicon.ico": favicon, "/static/{path:path}": static}
     for path, endpoint in endpoints.items():
-        app.add_route(path, endpoint, methods=["GET"], include_in_schema=False)
+        app.add_api_route(
+            path, endpoint, methods=["GET", "HEAD"], include_in_schema=False, response_model=None
+        )
