@@ -1,0 +1,169 @@
+"""Personas: who answers, and how. Built-in ones are the TOML files of this folder; people make their own."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from malmoi.apps.chat.tables import Persona
+from malmoi.apps.chat.types import Localised, NewPersona, PersonaOut, PersonaPatch, SamplingOptions
+from malmoi.core.errors import Conflict, NotFound
+from malmoi.core.hangul import is_hangul
+from malmoi.serve.db import Database, new_id, utc_now
+
+MAX_PERSONAS = 500
+
+
+class BuiltinPersona(BaseModel):
+    """A persona that comes with the app; its file's name is its id."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    position: int
+    name: Localised
+    description: Localised
+    system_prompt: Localised
+    sampling: SamplingOptions = SamplingOptions()
+
+
+@dataclass(frozen=True, slots=True)
+class Character:
+    """What a persona says to a model."""
+
+    system_prompt: str = ""
+    model: str | None = None
+    sampling: SamplingOptions = field(default_factory=SamplingOptions)
+
+
+def load_builtin_personas() -> dict[str, BuiltinPersona]:
+    """The built-in personas by id, in the order of the list."""
+    files = sorted(Path(__file__).parent.glob("*.toml"))
+    loaded = {
+        file.stem: BuiltinPersona.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
+        for file in files
+    }
+    return dict(sorted(loaded.items(), key=lambda item: item[1].position))
+
+
+class Personas:
+    """The built-in personas and those of an account."""
+
+    def __init__(self, db: Database, builtin: Mapping[str, BuiltinPersona]) -> None:
+        self._db = db
+        self._builtin = builtin
+
+    async def all(self, account_id: str) -> list[PersonaOut]:
+        """The built-in ones, then the account's own, oldest first."""
+        async with self._db.reading() as session:
+            query = select(Persona).where(Persona.account_id == account_id).order_by(Persona.id)
+            own = list(await session.scalars(query))
+        return [*(_show_builtin(key, persona) for key, persona in self._builtin.items()), *map(_show, own)]
+
+    async def create(self, account_id: str, new: NewPersona) -> PersonaOut:
+        """Add a persona.
+
+        Raises:
+            Conflict: there are too many.
+        """
+        now = utc_now()
+        persona = Persona(
+            id=new_id("pers"),
+            account_id=account_id,
+            name=new.name,
+            description=new.description,
+            system_prompt=new.system_prompt,
+            model=new.model,
+            sampling=new.sampling.to_json(),
+            created_at=now,
+            updated_at=now,
+        )
+        async with self._db.session() as session:
+            query = select(func.count()).where(Persona.account_id == account_id)
+            if (await session.scalar(query) or 0) >= MAX_PERSONAS:
+                raise Conflict(f"there are {MAX_PERSONAS} personas already.", fix="Delete one first.")
+            session.add(persona)
+        return _show(persona)
+
+    async def change(self, account_id: str, persona_id: str, patch: PersonaPatch) -> PersonaOut:
+        """Change one of the account's own personas.
+
+        Raises:
+            NotFound: there is none.
+            Conflict: it is a built-in one.
+        """
+        changes = patch.changes
+        if "sampling" in changes:
+            changes["sampling"] = changes["sampling"].to_json()
+        async with self._db.session() as session:
+            persona = await self._find(session, account_id, persona_id)
+            for name, value in changes.items():
+                setattr(persona, name, value)
+            persona.updated_at = utc_now()
+        return _show(persona)
+
+    async def delete(self, account_id: str, persona_id: str) -> None:
+        """Delete one of the account's own personas; conversations that had it go on without.
+
+        Raises:
+            NotFound: there is none.
+            Conflict: it is a built-in one.
+        """
+        async with self._db.session() as session:
+            await session.delete(await self._find(session, account_id, persona_id))
+
+    async def character(
+        self, session: AsyncSession, account_id: str, persona_id: str | None, first_message: str
+    ) -> Character:
+        """What a conversation's persona says; a built-in one speaks the language of the first message."""
+        if persona_id is None:
+            return Character()
+        builtin = self._builtin.get(persona_id)
+        if builtin is not None:
+            korean = any(is_hangul(char) for char in first_message)
+            prompt = builtin.system_prompt.ko if korean else builtin.system_prompt.en
+            return Character(prompt.strip(), None, builtin.sampling)
+        query = select(Persona).where(Persona.id == persona_id, Persona.account_id == account_id)
+        persona = await session.scalar(query)
+        if persona is None:  # it was deleted
+            return Character()
+        sampling = SamplingOptions.model_validate(persona.sampling)
+        return Character(persona.system_prompt.strip(), persona.model, sampling)
+
+    async def _find(self, session: AsyncSession, account_id: str, persona_id: str) -> Persona:
+        if persona_id in self._builtin:
+            raise Conflict(
+                "this persona comes with the app and cannot be changed.", fix="Make one of your own from it."
+            )
+        query = select(Persona).where(Persona.id == persona_id, Persona.account_id == account_id)
+        persona = await session.scalar(query)
+        if persona is None:
+            raise NotFound("there is no such persona.")
+        return persona
+
+
+def _show(persona: Persona) -> PersonaOut:
+    return PersonaOut(
+        id=persona.id,
+        name=persona.name,
+        description=persona.description,
+        system_prompt=persona.system_prompt,
+        model=persona.model,
+        sampling=persona.sampling,
+        builtin=False,
+    )
+
+
+def _show_builtin(persona_id: str, persona: BuiltinPersona) -> PersonaOut:
+    return PersonaOut(
+        id=persona_id,
+        name=persona.name,
+        description=persona.description,
+        system_prompt=persona.system_prompt,
+        model=None,
+        sampling=persona.sampling.to_json(),
+        builtin=True,
+    )
