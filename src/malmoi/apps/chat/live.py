@@ -1,0 +1,99 @@
+"""A reply while it is being written: its text so far, and everybody who reads along.
+
+Readers keep a place in the text instead of a queue: one that is slow gets more at a time, and none of them
+costs memory or holds up the others.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+EventName: TypeAlias = Literal["snapshot", "token", "title", "done"]
+
+
+@dataclass(frozen=True, slots=True)
+class LiveEvent:
+    """What a reader is told: text, or (`done`) that the reply is saved and can be read."""
+
+    name: EventName
+    content: str = ""
+    reasoning: str = ""
+
+
+class LiveReply:
+    """The growing text of one reply.
+
+    Attributes:
+        text: what has been written.
+        thought: the reasoning that has been written.
+    """
+
+    def __init__(
+        self, message_id: str, account_id: str, conversation_id: str, title: str | None = None
+    ) -> None:
+        self.message_id = message_id
+        self.account_id = account_id
+        self.conversation_id = conversation_id
+        self.title = title
+        self.text = ""
+        self.thought = ""
+        self.saved_size = 0
+        self._ended = False
+        self._changed = asyncio.Event()
+
+    @property
+    def size(self) -> int:
+        """Characters written so far."""
+        return len(self.text) + len(self.thought)
+
+    def add(self, text: str, thought: str) -> None:
+        """Write on."""
+        self.text += _plain(text)
+        self.thought += _plain(thought)
+        self._notify()
+
+    def end(self) -> None:
+        """The reply is complete and saved: readers get what is left, then `done`."""
+        self._ended = True
+        self._notify()
+
+    async def ended(self) -> None:
+        """Wait until it is saved."""
+        while not self._ended:
+            await self._changed.wait()
+
+    async def events(self, *, snapshot: bool) -> AsyncGenerator[LiveEvent, None]:
+        """Read along to the end.
+
+        Args:
+            snapshot: begin with what is there now; without it all text comes as `token`.
+        """
+        text = thought = 0
+        if snapshot:
+            text, thought = len(self.text), len(self.thought)
+            yield LiveEvent("snapshot", self.text, self.thought)
+        if self.title is not None:
+            yield LiveEvent("title", self.title)
+        while True:
+            changed, ended = self._changed, self._ended
+            if len(self.text) > text or len(self.thought) > thought:
+                event = LiveEvent("token", self.text[text:], self.thought[thought:])
+                text, thought = len(self.text), len(self.thought)
+                yield event
+                continue
+            if ended:
+                yield LiveEvent("done")
+                return
+            await changed.wait()
+
+    def _notify(self) -> None:
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
+
+
+def _plain(text: str) -> str:
+    """Text that any database and any client takes: no NUL, no half of a surrogate pair."""
+    if "\x00" in text:
+        text = text.replace("\x00", "\ufffd")
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

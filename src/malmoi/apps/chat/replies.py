@@ -1,0 +1,427 @@
+"""Replies: a task each, which goes on whether or not anybody reads along, and saves what it has.
+
+A reply begins as a row with the status `streaming`; while it is written, one task saves the text of all
+running replies every second, and it ends as `complete`, `stopped`, `interrupted` or `failed`. A row that
+nobody saves any more (its server has died) is marked `interrupted` at the next start, or by another server
+on the database.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Literal
+
+from sqlalchemy import CursorResult, func, select, update
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from malmoi.apps.chat.conversations import (
+    find_conversation,
+    find_message,
+    mark_interrupted,
+    messages_of,
+    save_title,
+)
+from malmoi.apps.chat.generation import Generation, Outcome, Question
+from malmoi.apps.chat.live import LiveEvent, LiveReply
+from malmoi.apps.chat.personas import Personas
+from malmoi.apps.chat.search import SearchIndex
+from malmoi.apps.chat.tables import Conversation, Message
+from malmoi.apps.chat.titles import make_title
+from malmoi.apps.chat.tree import path_to
+from malmoi.apps.chat.types import MessageOut, NewMessage, Regenerate, SamplingOptions
+from malmoi.core.errors import Conflict, MalmoiError
+from malmoi.serve.db import Database, new_id, utc_now
+from malmoi.serve.identity import Principal
+from malmoi.serve.inference import Inference
+
+MAX_MESSAGES = 10_000
+"""Most messages of one conversation, in all its branches."""
+
+_SAVE_EVERY = 0.8  # seconds
+_BEAT = timedelta(seconds=5)  # a running reply is saved at least so often, also when it has no new text
+_LOST = timedelta(seconds=30)  # a reply that was not saved for so long has lost its server
+_POLL = 1.0  # seconds between looks at a reply that another server writes
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A reply that was asked for.
+
+    Attributes:
+        user: the question, when it was sent with the request.
+        reply: as it was when it was asked for.
+        live: its text while it is written here; None: it is not.
+        is_new: whether this request began it; a question that is sent again finds its first reply.
+    """
+
+    user: Message | None
+    reply: Message
+    live: LiveReply | None
+    is_new: bool = True
+
+
+@dataclass(slots=True)
+class _Running:
+    live: LiveReply
+    task: asyncio.Task[Outcome] | None = None
+    ending: Literal["stopped", "interrupted"] | None = None
+    keeper: asyncio.Task[None] | None = field(default=None)
+
+
+class Replies:
+    """Begins, stops and follows replies."""
+
+    def __init__(self, db: Database, inference: Inference, index: SearchIndex, personas: Personas) -> None:
+        self._db = db
+        self._inference = inference
+        self._index = index
+        self._personas = personas
+        self._running: dict[str, _Running] = {}
+        self._saving: asyncio.Task[None] | None = None
+        self._closing = False
+
+    async def start(self) -> None:
+        """Mark what an earlier run has left, and begin to save running replies."""
+        # SQLite has one server, so nobody else can be writing.
+        before = None if self._db.dialect == "sqlite" else utc_now() - _LOST
+        async with self._db.session() as session:
+            await mark_interrupted(session, before, self._index)
+        self._saving = asyncio.create_task(self._save_regularly(), name="chat replies")
+
+    async def stop(self) -> None:
+        """Interrupt all running replies, and save what they have."""
+        self._closing = True
+        keepers = [running.keeper for running in self._running.values() if running.keeper is not None]
+        for running in self._running.values():
+            self._end(running, "interrupted")
+        await asyncio.gather(*keepers, return_exceptions=True)
+        if self._saving is not None:
+            self._saving.cancel()
+            await asyncio.gather(self._saving, return_exceptions=True)
+
+    async def ask(self, principal: Principal, conversation_id: str, new: NewMessage) -> Begun:
+        """Add a question to a conversation and begin its reply; a known `client_id` finds the first one.
+
+        Raises:
+            NotFound: there is no such conversation, or no such parent in it.
+            Conflict: the parent is still being written, or the conversation is full.
+        """
+        account_id = principal.account_id
+        async with self._db.session() as session:
+            # Requests with one client_id come one after another through this lock.
+            conversation = await find_conversation(session, account_id, conversation_id, lock=True)
+            earlier = await session.scalar(
+                select(Message).where(
+                    Message.conversation_id == conversation_id,
+                    Message.account_id == account_id,
+                    Message.client_id == new.client_id,
+                )
+            )
+            if earlier is not None:
+                return await self._again(session, earlier)
+            await self._check_parent(session, account_id, conversation_id, new.parent_id)
+            user = _new_message(conversation, new.parent_id, "user", new.content, client_id=new.client_id)
+            session.add(user)
+            await session.flush()
+            title = make_title(new.content) if not conversation.title else ""
+            await save_title(session, self._index, conversation, title)
+            await self._index.put_message(session, user)
+            question = Question(principal, conversation_id, user.id, new.model, new.sampling)
+            reply = await self._add_reply(session, conversation, question, title or None)
+        return Begun(user, reply, self._begin(reply, question))
+
+    async def regenerate(self, principal: Principal, message_id: str, options: Regenerate) -> Begun:
+        """Begin another reply to the question that a reply answers (or to a question itself).
+
+        Raises:
+            NotFound: there is no such message.
+            Conflict: it answers no question, or the conversation is full.
+        """
+        account_id = principal.account_id
+        async with self._db.session() as session:
+            message = await find_message(session, account_id, message_id)
+            conversation = await find_conversation(session, account_id, message.conversation_id, lock=True)
+            asked = message
+            if message.role != "user":
+                if message.parent_id is None:
+                    raise Conflict("this message answers no question.")
+                asked = await find_message(session, account_id, message.parent_id, conversation.id)
+            if asked.role != "user":
+                raise Conflict("this message answers no question.")
+            question = Question(principal, conversation.id, asked.id, options.model, options.sampling)
+            reply = await self._add_reply(session, conversation, question, None)
+        return Begun(None, reply, self._begin(reply, question))
+
+    async def stop_reply(self, account_id: str, message_id: str) -> Message:
+        """End a reply that is being written; what has been written stays. A finished one stays as it is.
+
+        Raises:
+            NotFound: there is no such message.
+        """
+        async with self._db.reading() as session:
+            message = await find_message(session, account_id, message_id)
+        running = self._running.get(message_id)
+        if running is not None:
+            self._end(running, "stopped")
+            await running.live.ended()
+        elif message.status == "streaming":
+            # Another server may be writing it: that one sees the new status when it saves, and stops.
+            async with self._db.session() as session:
+                await session.execute(
+                    update(Message)
+                    .where(Message.id == message_id, Message.status == "streaming")
+                    .values(status="stopped", saved_at=utc_now())
+                )
+        return await self.message(account_id, message_id)
+
+    async def stop_conversation(self, conversation_id: str) -> None:
+        """End the replies of a conversation that goes to the trash."""
+        for running in list(self._running.values()):
+            if running.live.conversation_id == conversation_id:
+                self._end(running, "stopped")
+                await running.live.ended()
+
+    async def message(self, account_id: str, message_id: str) -> Message:
+        """A message as it is saved, in a conversation that is not in the trash.
+
+        Raises:
+            NotFound: there is none.
+        """
+        async with self._db.reading() as session:
+            return await find_message(session, account_id, message_id)
+
+    async def saved(self, account_id: str, message_id: str) -> Message | None:
+        """A message as it is saved, also in the trash."""
+        async with self._db.reading() as session:
+            query = select(Message).where(Message.id == message_id, Message.account_id == account_id)
+            found: Message | None = await session.scalar(query)
+            return found
+
+    def shown(self, message: Message) -> MessageOut:
+        """A message for its reader, with the newest text while it is written."""
+        shown = MessageOut.model_validate(message)
+        running = self._running.get(message.id)
+        if running is not None:
+            shown.content, shown.reasoning = running.live.text, running.live.thought
+        return shown
+
+    async def attach(self, account_id: str, message_id: str) -> Begun:
+        """A reply to read along with, from a snapshot on; one that is finished has no `live`.
+
+        Raises:
+            NotFound: there is no such message.
+        """
+        message = await self.message(account_id, message_id)
+        running = self._running.get(message_id)
+        return Begun(None, message, running.live if running else None, is_new=False)
+
+    async def events(self, account_id: str, begun: Begun) -> AsyncGenerator[LiveEvent, None]:
+        """A reply's events to its end; a new one's from the first character, another's from a snapshot."""
+        if begun.live is not None:
+            async with aclosing(begun.live.events(snapshot=not begun.is_new)) as events:
+                async for event in events:
+                    yield event
+            return
+        message, shown = begun.reply, -1
+        while True:
+            if len(message.content) + len(message.reasoning) != shown:
+                shown = len(message.content) + len(message.reasoning)
+                yield LiveEvent("snapshot", message.content, message.reasoning)
+            if message.status != "streaming" or self._closing:
+                yield LiveEvent("done")
+                return
+            await asyncio.sleep(_POLL)
+            message = await self.message(account_id, message.id)
+
+    async def _again(self, session: AsyncSession, user: Message) -> Begun:
+        reply = await session.scalar(
+            select(Message)
+            .where(Message.parent_id == user.id, Message.role == "assistant")
+            .order_by(Message.id)
+        )
+        if reply is None:  # the message came by an import
+            raise Conflict("this message was sent before, and has no reply.", fix="Ask for a reply to it.")
+        running = self._running.get(reply.id)
+        return Begun(user, reply, running.live if running else None, is_new=False)
+
+    async def _check_parent(
+        self, session: AsyncSession, account_id: str, conversation_id: str, parent_id: str | None
+    ) -> None:
+        if parent_id is None:
+            return
+        parent = await find_message(session, account_id, parent_id, conversation_id)
+        if parent.status == "streaming":
+            raise Conflict("the reply to which this answers is still being written.", fix="Wait, or stop it.")
+
+    async def _add_reply(
+        self, session: AsyncSession, conversation: Conversation, question: Question, title: str | None
+    ) -> Message:
+        count = await session.scalar(select(func.count()).where(Message.conversation_id == conversation.id))
+        if (count or 0) >= MAX_MESSAGES:
+            raise Conflict(f"this conversation has {count} messages.", fix="Start a new conversation.")
+        if self._closing:
+            raise Conflict("the server is shutting down.", fix="Try again in a moment.")
+        reply = _new_message(conversation, question.message_id, "assistant", "")
+        reply.status = "streaming"
+        session.add(reply)
+        await session.flush()
+        conversation.active_leaf_id = reply.id
+        conversation.updated_at = utc_now()
+        # Known before the row can be seen, so that nobody finds a streaming reply that nobody writes.
+        self._running[reply.id] = _Running(LiveReply(reply.id, reply.account_id, conversation.id, title))
+        return reply
+
+    def _begin(self, reply: Message, question: Question) -> LiveReply:
+        running = self._running[reply.id]
+        generation = Generation(self._inference, running.live)
+        running.task = asyncio.create_task(self._generate(generation, question), name=f"reply {reply.id}")
+        running.keeper = asyncio.create_task(self._keep(running, generation), name=f"keep {reply.id}")
+        if running.ending is not None:  # stopped between commit and here
+            running.task.cancel()
+        return running.live
+
+    def _end(self, running: _Running, how: Literal["stopped", "interrupted"]) -> None:
+        running.ending = running.ending or how
+        if running.task is not None:
+            running.task.cancel()
+
+    async def _generate(self, generation: Generation, question: Question) -> Outcome:
+        async with self._db.reading() as session:
+            account_id = question.principal.account_id
+            conversation = await find_conversation(session, account_id, question.conversation_id)
+            messages = await messages_of(session, account_id, question.conversation_id)
+            branch = path_to(messages, question.message_id)
+            character = await self._personas.character(
+                session, account_id, conversation.persona_id, branch[0].content if branch else ""
+            )
+        sampling = question.sampling.over(SamplingOptions.model_validate(conversation.sampling))
+        return await generation.run(
+            question.principal,
+            branch,
+            model=question.model or conversation.model or character.model or "",
+            system=character.system_prompt,
+            sampling=sampling.over(character.sampling),
+        )
+
+    async def _keep(self, running: _Running, generation: Generation) -> None:
+        """Wait for the end of a reply and save it, whatever the end is."""
+        assert running.task is not None  # it has just begun
+        await asyncio.wait({running.task})
+        if running.task.cancelled():
+            outcome = generation.outcome(running.ending or "interrupted")
+        else:
+            outcome = running.task.result()  # failures are outcomes, too
+        try:
+            await self._save_end(running.live, outcome)
+        finally:
+            self._running.pop(running.live.message_id, None)
+            running.live.end()
+
+    async def _save_end(self, live: LiveReply, outcome: Outcome) -> None:
+        values = {
+            "content": live.text,
+            "reasoning": live.thought,
+            "status": outcome.status,
+            "finish_reason": outcome.finish_reason,
+            "error": outcome.error.model_dump() if outcome.error else None,
+            "usage": outcome.usage.model_dump() if outcome.usage else None,
+            "model": outcome.model,
+        }
+        for pause in (0.5, 1.0, 2.0, 4.0, 0.0):
+            try:
+                async with self._db.session() as session:
+                    message = await session.scalar(
+                        select(Message).where(Message.id == live.message_id).with_for_update()
+                    )
+                    if message is None:  # deleted for good meanwhile
+                        return
+                    if message.status != "streaming":  # stopped through another server
+                        values["status"] = message.status
+                    for name, value in values.items():
+                        setattr(message, name, value)
+                    message.saved_at = utc_now()
+                    await self._index.put_message(session, message)
+                    return
+            except (MalmoiError, DBAPIError) as error:
+                _logger.warning("the reply %s could not be saved: %s", live.message_id, error)
+                if self._closing:
+                    return  # what was saved last stays, and is marked at the next start
+                await asyncio.sleep(pause)
+
+    async def _save_regularly(self) -> None:
+        beat = swept = utc_now()
+        while True:
+            await asyncio.sleep(_SAVE_EVERY)
+            now = utc_now()
+            try:
+                await self._save_running(all_of_them=now - beat >= _BEAT)
+                beat = now if now - beat >= _BEAT else beat
+                if now - swept >= _LOST:
+                    swept = now
+                    async with self._db.session() as session:
+                        await mark_interrupted(
+                            session, now - _LOST, self._index, written_here=list(self._running)
+                        )
+            except (MalmoiError, DBAPIError) as error:
+                # A full disk or a database that restarts: the next round saves it all.
+                _logger.warning("running replies could not be saved: %s", error)
+
+    async def _save_running(self, *, all_of_them: bool) -> None:
+        changed = [
+            running
+            for running in self._running.values()
+            if running.task is not None
+            and not running.task.done()
+            and (all_of_them or running.live.size != running.live.saved_size)
+        ]
+        if not changed:
+            return
+        sizes = {}
+        async with self._db.session() as session:
+            for running in changed:
+                live = running.live
+                sizes[live.message_id] = live.size
+                result = await session.execute(
+                    update(Message)
+                    .where(Message.id == live.message_id, Message.status == "streaming")
+                    .values(content=live.text, reasoning=live.thought, saved_at=utc_now())
+                )
+                assert isinstance(result, CursorResult)
+                if result.rowcount == 0 and live.message_id in self._running:
+                    self._end(running, "stopped")  # through another server, or the row is gone
+        for running in changed:
+            running.live.saved_size = sizes[running.live.message_id]
+
+
+def _new_message(
+    conversation: Conversation,
+    parent_id: str | None,
+    role: str,
+    content: str,
+    *,
+    client_id: str | None = None,
+) -> Message:
+    now = utc_now()
+    return Message(
+        id=new_id("msg"),
+        account_id=conversation.account_id,
+        conversation_id=conversation.id,
+        parent_id=parent_id,
+        role=role,
+        content=content,
+        reasoning="",
+        status="complete",
+        finish_reason=None,
+        error=None,
+        model=None,
+        usage=None,
+        client_id=client_id,
+        created_at=now,
+        saved_at=now,
+    )
