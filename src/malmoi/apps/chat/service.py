@@ -1,0 +1,64 @@
+"""The parts of the chat app, put together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from malmoi.apps.chat.conversations import Conversations
+from malmoi.apps.chat.personas import Personas, load_builtin_personas
+from malmoi.apps.chat.replies import Replies
+from malmoi.apps.chat.search import SearchIndex
+from malmoi.apps.chat.transfer import Transfer
+from malmoi.core.morphemes import MorphemeAnalyzer
+
+if TYPE_CHECKING:
+    from malmoi.apps.chat.tables import Message
+    from malmoi.apps.chat.types import MessageOut
+    from malmoi.serve.db import Database
+    from malmoi.serve.inference import Inference
+
+
+class Chat:
+    """What the routes call. Made when the application is built, started when its database is open.
+
+    Attributes:
+        index: search.
+        personas: who answers.
+        conversations: lists, changes, the trash, folders.
+        replies: questions and their answers.
+        transfer: export and import.
+    """
+
+    def __init__(
+        self, db: Database, inference: Inference, *, analyzer: MorphemeAnalyzer | None = None
+    ) -> None:
+        builtin = load_builtin_personas()
+        self.index = SearchIndex(db, analyzer or MorphemeAnalyzer())
+        self.personas = Personas(db, builtin)
+        self.conversations = Conversations(db, self.index, frozenset(builtin))
+        self.replies = Replies(db, inference, self.index, self.personas)
+        self.transfer = Transfer(db, self.index, frozenset(builtin))
+
+    async def start(self) -> None:
+        """Mend what an earlier run has left, and begin the work in the background."""
+        await self.conversations.purge_old()
+        await self.replies.start()
+        await self.index.start()
+
+    async def stop(self) -> None:
+        """Save what is unfinished, and end the work in the background."""
+        await self.replies.stop()
+        await self.index.stop()
+
+    async def trash(self, account_id: str, conversation_id: str) -> None:
+        """Put a conversation into the trash, and end its replies.
+
+        Raises:
+            NotFound: there is none.
+        """
+        await self.conversations.trash(account_id, conversation_id)
+        await self.replies.stop_conversation(conversation_id)
+
+    def shown(self, message: Message) -> MessageOut:
+        """A message for its reader."""
+        return self.replies.shown(message)
