@@ -1,9 +1,10 @@
 """Who may run now, who waits, and who is sent away.
 
-One `Lane` a model. A lane has as many slots as the model's engine and a bounded queue. Fair between accounts: the next
-slot goes to the account with the fewest requests running, then to the one served longest ago, so an account that sends
-fifty requests at once delays another by one request, not by fifty. When the queue is full, the newest request of the
-account that fills it makes room for an account that waits with less.
+One `Lane` a model. A lane has as many slots as the model's engine and a bounded queue. Fair between
+accounts: the next slot goes to the account with the fewest requests running, then to the one served longest
+ago, so an account that sends fifty requests at once delays another by one request, not by fifty. When the
+queue is full, the newest request of the account that fills it makes room for an account that waits with
+less.
 """
 
 import asyncio
@@ -162,7 +163,7 @@ class Lane:
         return busy and len(self._waiting) >= self.max_queued
 
     def _whom_to_send_away(self, account: str) -> _Waiter | None:
-        """The newest waiter of the account with most waiters, if that is more than the newcomer would have."""
+        """The newest waiter of the account with most, if that is more than the newcomer would have."""
         counts = Counter(waiter.account for waiter in self._waiting)
         if not counts:
             return None
@@ -183,7 +184,8 @@ class Lane:
     def _advance(self) -> None:
         while self._waiting and self._num_running < self._slots:
             waiter = min(
-                self._waiting, key=lambda w: (self._running[w.account], self._served.get(w.account, 0), w.number)
+                self._waiting,
+                key=lambda w: (self._running[w.account], self._served.get(w.account, 0), w.number),
             )
             self._waiting.remove(waiter)
             if not waiter.turn.done():

@@ -2,22 +2,54 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from fastapi import Depends, FastAPI
+
+import malmoi
+from malmoi.serve.admission import Admission
+from malmoi.serve.body import JsonGate
+from malmoi.serve.engines import EnginePool
+from malmoi.serve.errors import error_response, install_error_handlers
+from malmoi.serve.health import DrainGate, Health, draining_error, health_router
+from malmoi.serve.identity import Identity, authorize, check_may_listen
+from malmoi.serve.identity.routes import identity_router
+from malmoi.serve.inference import Inference
+from malmoi.serve.metering import Metering
+from malmoi.serve.metrics import Metrics
+from malmoi.serve.models import Downloads, models_router
+from malmoi.serve.openai import openai_router
+from malmoi.serve.pages import mount_pages
+from malmoi.serve.reference import reference_router
+from malmoi.serve.security import Security
+from malmoi.serve.services import Services
+from malmoi.serve.studio import studio_router
+from malmoi.serve.usage import usage_router
+
 if TYPE_CHECKING:
     from fastapi import APIRouter
+    from starlette.types import Receive, Scope, Send
 
-    from malmoi.serve.services import Services
+    from malmoi.engine.base import Engine
+    from malmoi.engine.catalog import Catalog
+    from malmoi.serve.db import Database
+    from malmoi.serve.settings import ServeSettings
+
+_DESCRIPTION = """Models of your own behind APIs that existing clients speak: OpenAI's under `/v1`, the Studio
+API under `/v1/chat-completions`, `/v3` and `/v1/api-tools`, and the API of the browser pages under `/api`."""
 
 
 @runtime_checkable
 class App(Protocol):
     """What people open in the browser: its routes, its tables, and what it runs in the background.
 
-    `router` is called once, while the application is built, before anything is open; `start` is called when the
-    database is open and migrated, and `stop` before it closes, while the engines still run. The router carries its own
-    prefix (`/api/chat`). Every route needs a signed-in principal, as all routes of the server do.
+    `router` is called once, while the application is built, before anything is open; `start` is called when
+    the database is open and migrated, and `stop` before it closes, while the engines still run. The router
+    carries its own prefix (`/api/chat`). Every route needs a signed-in principal, as all routes of the server
+    do.
     """
 
     @property
@@ -41,3 +73,134 @@ class App(Protocol):
     async def stop(self) -> None:
         """End background work; save what is unfinished."""
         ...
+
+
+def create_app(
+    settings: ServeSettings,
+    *,
+    apps: Sequence[App] = (),
+    engines: Mapping[str, Engine] | None = None,
+    catalog: Catalog | None = None,
+    database: Database | None = None,
+) -> FastAPI:
+    """Build the application; its lifespan opens the database and the engines, and closes them.
+
+    Args:
+        settings: the server's settings.
+        apps: the apps to serve; an app's tables are migrated before it starts.
+        engines: engines to use as they are, by model name; whoever gives them closes them.
+        catalog: the model catalog; none: the one under `settings.home`.
+        database: a database to use; it is migrated but not closed; none: the one of the settings.
+
+    Raises:
+        ConfigError: settings contradict each other, or the database URL is wrong.
+    """
+    services = _build_services(settings, engines, catalog, database)
+    app = FastAPI(
+        title="Malmoi",
+        version=malmoi.__version__,
+        description=_DESCRIPTION,
+        dependencies=[Depends(authorize)],
+        lifespan=_lifespan(services, apps, owns_database=database is None),
+        # FastAPI's own pages would be outside of `authorize`, and load scripts from other servers.
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.services = services
+    install_error_handlers(app)
+    app.include_router(health_router(services))
+    app.include_router(openai_router(services))
+    app.include_router(openai_router(services, prefix="/v1/openai", source="studio"))
+    app.include_router(studio_router(services))
+    app.include_router(models_router(services))
+    app.include_router(identity_router(services.identity))
+    app.include_router(usage_router(services.db))
+    for each in apps:
+        app.include_router(each.router(services))
+    if settings.http.docs:
+        app.include_router(reference_router(app))
+    mount_pages(app, services)
+    # Added last, runs first.
+    app.add_middleware(JsonGate)
+    app.add_middleware(Security, http=settings.http, csrf=services.identity.csrf)
+    app.add_middleware(
+        DrainGate, health=services.health, on_status=services.metrics.responded, refuse=_refuse_while_draining
+    )
+    return app
+
+
+def _build_services(
+    settings: ServeSettings,
+    engines: Mapping[str, Engine] | None,
+    catalog: Catalog | None,
+    database: Database | None,
+) -> Services:
+    from malmoi.engine.catalog import Catalog
+    from malmoi.serve.db import Database
+
+    home = settings.home.expanduser()
+    db = (
+        database
+        if database is not None
+        else Database.open(settings.database.url or f"sqlite:///{home}/malmoi.db")
+    )
+    catalog = catalog if catalog is not None else Catalog(home)
+    admission = Admission(
+        slots=settings.models.engine.slots,
+        max_queued=settings.admission.max_queued,
+        max_wait=settings.admission.max_wait,
+    )
+    pool = EnginePool(
+        home=home,
+        settings=settings.models,
+        catalog=catalog,
+        engines=engines,
+        patience=settings.admission.max_wait,
+    )
+    metering = Metering(db, settings)
+    metrics = Metrics(admission)
+    return Services(
+        settings=settings,
+        db=db,
+        catalog=catalog,
+        engines=pool,
+        inference=Inference(pool, admission, metering, metrics),
+        identity=Identity(db, settings),
+        metering=metering,
+        metrics=metrics,
+        downloads=Downloads(catalog),
+        health=Health(),
+    )
+
+
+def _lifespan(services: Services, apps: Sequence[App], *, owns_database: bool) -> object:
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            if owns_database:
+                services.settings.home.expanduser().mkdir(parents=True, exist_ok=True, mode=0o700)
+                stack.push_async_callback(services.db.close)
+            await services.db.migrate([each.migrations for each in apps if each.migrations is not None])
+            await check_may_listen(services.settings, services.db)
+            await services.identity.start()
+            stack.push_async_callback(services.identity.stop)
+            await services.metering.start()
+            stack.push_async_callback(services.metering.stop)
+            stack.push_async_callback(services.engines.close)
+            stack.push_async_callback(services.inference.close)
+            stack.push_async_callback(services.downloads.close)
+            for each in apps:
+                await each.start(services)
+                stack.push_async_callback(each.stop)
+            await services.engines.start()
+            services.health.started = True
+            yield
+
+    return lifespan
+
+
+async def _refuse_while_draining(scope: Scope, receive: Receive, send: Send) -> None:
+    response = error_response(draining_error(), scope)
+    response.headers["Connection"] = "close"
+    await response(scope, receive, send)

@@ -1,9 +1,9 @@
 """The models that run now.
 
-A model is opened at its first request, once however many ask for it, and stays open until another needs its memory:
-at most `max_loaded` models that compute here are open, and the one unused for longest makes room. A model that answers
-somebody is never closed. Models that use no memory here (remote servers, scripts, the small sentence encoder) do not
-count.
+A model is opened at its first request, once however many ask for it, and stays open until another needs its
+memory: at most `max_loaded` models that compute here are open, and the one unused for longest makes room. A
+model that answers somebody is never closed. Models that use no memory here (remote servers, scripts, the
+small sentence encoder) do not count.
 """
 
 from __future__ import annotations
@@ -27,7 +27,12 @@ if TYPE_CHECKING:
 Opener: TypeAlias = Callable[..., Awaitable[Engine]]
 LoadState: TypeAlias = Literal["ready", "loading", "installed", "available", "failed"]
 
-_LIGHT = ("http://", "https://", "scripted:", "embed:")  # references of models that take no memory to speak of
+_LIGHT = (
+    "http://",
+    "https://",
+    "scripted:",
+    "embed:",
+)  # references of models that take no memory to speak of
 _BUILT_IN = {"use": "embed:use"}  # the sentence encoder that comes with the package
 _RETRY_SECONDS = 5.0  # a model that failed to open is not tried again sooner
 
@@ -94,7 +99,8 @@ class EnginePool:
         self._opener = opener or _open_engine
         self._patience = patience
         self._slots: dict[str, _Slot] = {
-            name: _Slot(engine=engine, given=True, info=engine.info) for name, engine in (engines or {}).items()
+            name: _Slot(engine=engine, given=True, info=engine.info)
+            for name, engine in (engines or {}).items()
         }
         self._given = tuple(self._slots)
         self._changed = asyncio.Condition()
@@ -107,6 +113,14 @@ class EnginePool:
         if self._given and self._settings.default not in self._references():
             return self._given[0]
         return self._settings.default
+
+    @property
+    def default_embedder(self) -> str:
+        """The model that embeds when a request names none: an open one that can, else the built-in one."""
+        for name, slot in self._slots.items():
+            if slot.info is not None and "embed" in slot.info.capabilities:
+                return name
+        return next(iter(_BUILT_IN))
 
     @property
     def is_preloading(self) -> bool:

@@ -1,7 +1,7 @@
 """Whether the server is alive, ready, or draining; and /healthz, /readyz, /metrics.
 
-Draining: from the first SIGTERM the server is not ready and refuses new requests, while those under way go on.
-`/healthz` answers 200 as long as the event loop turns, so that nobody kills a server that drains.
+Draining: from the first SIGTERM the server is not ready and refuses new requests, while those under way go
+    on. `/healthz` answers 200 as long as the event loop turns, so that nobody kills a server that drains.
 """
 
 from __future__ import annotations

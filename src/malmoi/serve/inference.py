@@ -1,10 +1,11 @@
 """The one way by which every API and every app runs a model.
 
-It resolves the model, checks what it can do, reserves the caller's limits, waits for a slot, streams, and settles the
-usage exactly once, whatever the end: finished, cancelled, disconnected or failed (what was generated is billed).
+It resolves the model, checks what it can do, reserves the caller's limits, waits for a slot, streams, and
+settles the usage exactly once, whatever the end: finished, cancelled, disconnected or failed (what was
+generated is billed).
 
-Structured answers (a JSON schema, a tool call) leave here only when they fit; one that does not is mended once by
-asking the model again with what is wrong, else the request ends in `StructuredOutputInvalid`.
+Structured answers (a JSON schema, a tool call) leave here only when they fit; one that does not is mended
+once by asking the model again with what is wrong, else the request ends in `StructuredOutputInvalid`.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from malmoi.serve.admission import Admission
     from malmoi.serve.engines import EnginePool, ModelState
     from malmoi.serve.identity import Principal
+    from malmoi.serve.limits import LimitStatus
     from malmoi.serve.metering import Metering, Reservation
     from malmoi.serve.metrics import Metrics
 
@@ -67,7 +69,9 @@ class InferenceRequest:
         sampling: how to choose tokens; with `json_schema` the answer is validated.
         source: which API or app asks; it is written to the usage row.
         request_id: unique; the usage row has it as its key.
-        on_queue: told the place in the queue (1 = next) whenever it changes, and 0 when the request starts to run.
+        on_queue: told the place in the queue (1 = next) whenever it changes, and 0 when the request starts
+            to run.
+        on_limits: told what is left of the caller's limits, when the request is admitted.
     """
 
     model: str
@@ -76,6 +80,7 @@ class InferenceRequest:
     source: Source
     request_id: str
     on_queue: Callable[[int], None] | None = None
+    on_limits: Callable[[LimitStatus], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +107,7 @@ class _Run:
 
     engine: Engine
     started: float
-    usage: Usage = Usage()
+    usage: Usage = field(default_factory=Usage)
     first_token: float | None = None
     finish_reason: str = "abort"
     unsettled: list[_Stream] = field(default_factory=list)
@@ -127,14 +132,18 @@ class _Run:
         self.finish_reason = chunk.finish_reason or "stop"
         if chunk.usage is not None:
             self.unsettled.remove(stream)
-            counted = chunk.usage if stream.is_billed else replace(chunk.usage, prompt_tokens=0, cached_tokens=0)
+            counted = (
+                chunk.usage if stream.is_billed else replace(chunk.usage, prompt_tokens=0, cached_tokens=0)
+            )
             self.usage = _add(self.usage, counted)
 
 
 class Inference:
     """Runs models for callers. See the module."""
 
-    def __init__(self, engines: EnginePool, admission: Admission, metering: Metering, metrics: Metrics) -> None:
+    def __init__(
+        self, engines: EnginePool, admission: Admission, metering: Metering, metrics: Metrics
+    ) -> None:
         self._engines = engines
         self._admission = admission
         self._metering = metering
@@ -150,8 +159,8 @@ class Inference:
     async def stream(self, principal: Principal, request: InferenceRequest) -> AsyncGenerator[Chunk, None]:
         """Generate, piece by piece; closing or cancelling stops the engine, frees the slot and settles the usage.
 
-        Text and reasoning come as they are generated. Tool calls come whole and checked. With a JSON schema or a
-        forced tool call everything comes at the end, checked.
+        Text and reasoning come as they are generated. Tool calls come whole and checked. With a JSON schema
+        or a forced tool call everything comes at the end, checked.
 
         Raises:
             UnknownName, NotFound: there is no such model here.
@@ -174,8 +183,8 @@ class Inference:
     ) -> AsyncGenerator[tuple[int, Chunk], None]:
         """Several answers to one prompt, as `(choice, chunk)`; their usages add up to the request's.
 
-        They run side by side as far as slots are free now, and otherwise one after another. Raises what `stream`
-        raises; the first failure ends all.
+        They run side by side as far as slots are free now, and otherwise one after another. Raises what
+        `stream` raises; the first failure ends all.
         """
         check = _answer_check(request)
         queue: asyncio.Queue[tuple[int, Chunk] | BaseException | None] = asyncio.Queue(maxsize=2 * count)
@@ -236,7 +245,7 @@ class Inference:
             return engine.info
 
     def abort_all(self) -> None:
-        """End every request under way with `EngineUnavailable`; new ones end at once. The server shuts down."""
+        """End every request under way, and every new one, with `EngineUnavailable`: the server stops."""
         self._aborting = True
         for task in self._tasks:
             task.cancel("the server shuts down")
@@ -258,6 +267,8 @@ class Inference:
 
         The usage is settled at the end, whatever the end is.
         """
+        if self._aborting:
+            raise _stopping()
         name = self._engines.resolve(request.model)
         info = self._engines.info(name)
         if info is not None:
@@ -277,6 +288,8 @@ class Inference:
         except MalmoiError as error:
             self._metrics.failed(name, error.code)
             raise
+        if request.on_limits is not None:
+            request.on_limits(reservation.limits)
         opened = time.perf_counter()
         run: _Run | None = None
         reason = "abort"
@@ -310,11 +323,13 @@ class Inference:
                 raise
             # The server ended the request, not the caller: the caller gets an answer.
             task.uncancel()
-            raise EngineUnavailable("the server is shutting down; the answer was cut off.") from None
+            raise _stopping() from None
         finally:
             self._tasks.discard(task)
             # In a task of its own: a caller that is cancelled a second time must not leave usage unwritten.
-            settling = asyncio.create_task(self._settle(name, reservation, run, reason, opened), name="settle")
+            settling = asyncio.create_task(
+                self._settle(name, reservation, run, reason, opened), name="settle"
+            )
             self._settling.add(settling)
             settling.add_done_callback(self._settling.discard)
             await asyncio.shield(settling)
@@ -361,7 +376,9 @@ async def _checked(run: _Run, request: InferenceRequest, check: AnswerCheck, bil
     return replace(second, usage=_add(first.usage, second.usage))
 
 
-async def _mend(run: _Run, prompt: Prompt, sampling: Sampling, wrong: Completion, complaint: str) -> Completion:
+async def _mend(
+    run: _Run, prompt: Prompt, sampling: Sampling, wrong: Completion, complaint: str
+) -> Completion:
     if wrong.finish_reason == "length":
         raise _invalid(wrong, complaint)  # a second try would be cut off at the same place
     again = ask_again(prompt, wrong, complaint) if isinstance(prompt, Chat) else prompt
@@ -401,7 +418,8 @@ def from_completion(answer: Completion) -> Chunk:
         text=answer.text,
         reasoning=answer.reasoning,
         tool_calls=tuple(
-            ToolCallDelta(index, call.id, call.name, call.arguments) for index, call in enumerate(answer.tool_calls)
+            ToolCallDelta(index, call.id, call.name, call.arguments)
+            for index, call in enumerate(answer.tool_calls)
         ),
         token_ids=answer.token_ids,
         logprobs=answer.logprobs,
@@ -441,7 +459,11 @@ def _answer_check(request: InferenceRequest) -> AnswerCheck | None:
 
 
 def _is_forced(prompt: Prompt) -> bool:
-    return isinstance(prompt, Chat) and bool(prompt.tools) and prompt.tool_choice.mode in ("required", "function")
+    return (
+        isinstance(prompt, Chat)
+        and bool(prompt.tools)
+        and prompt.tool_choice.mode in ("required", "function")
+    )
 
 
 def _is_held_back(request: InferenceRequest) -> bool:
@@ -537,6 +559,10 @@ def _add(a: Usage, b: Usage) -> Usage:
         prompt_seconds=a.prompt_seconds + b.prompt_seconds,
         completion_seconds=a.completion_seconds + b.completion_seconds,
     )
+
+
+def _stopping() -> EngineUnavailable:
+    return EngineUnavailable("the server is shutting down; the answer was cut off.")
 
 
 def _invalid(answer: Completion, complaint: str) -> StructuredOutputInvalid:

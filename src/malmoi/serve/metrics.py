@@ -1,7 +1,8 @@
 """What /metrics tells, in Prometheus' format, under the names of vLLM's metrics with `malmoi:` for `vllm:`.
 
-A dashboard made for vLLM shows this server after one rename. Labels: `model_name`. No prompt, no account and no key is
-ever a label. Each server has a registry of its own, so two servers in one process do not add up.
+A dashboard made for vLLM shows this server after one rename. Labels: `model_name`. No prompt, no account
+and no key is ever a label. Each server has a registry of its own, so two servers in one process do not add
+up.
 """
 
 from collections.abc import Iterable
@@ -15,7 +16,27 @@ from malmoi.serve.admission import Admission
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
-_FIRST_TOKEN = (0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 40, 80)
+_FIRST_TOKEN = (
+    0.001,
+    0.005,
+    0.01,
+    0.02,
+    0.04,
+    0.06,
+    0.08,
+    0.1,
+    0.25,
+    0.5,
+    0.75,
+    1,
+    2.5,
+    5,
+    7.5,
+    10,
+    20,
+    40,
+    80,
+)
 _PER_TOKEN = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5)
 _WHOLE = (0.1, 0.3, 0.5, 0.8, 1, 1.5, 2, 2.5, 5, 10, 15, 20, 30, 40, 50, 60, 120, 240, 480)
 
@@ -50,19 +71,27 @@ class Metrics:
         self._prompt = self._counter("malmoi:prompt_tokens", "Prompt tokens processed.", label)
         self._generated = self._counter("malmoi:generation_tokens", "Tokens generated.", label)
         self._cache_queries = self._counter("malmoi:prefix_cache_queries", "Prompt tokens looked up.", label)
-        self._cache_hits = self._counter("malmoi:prefix_cache_hits", "Prompt tokens found in the cache.", label)
+        self._cache_hits = self._counter(
+            "malmoi:prefix_cache_hits", "Prompt tokens found in the cache.", label
+        )
         self._finished = self._counter(
             "malmoi:request_success", "Requests that ended, by reason.", [*label, "finished_reason"]
         )
-        self._failed = self._counter("malmoi:request_failure", "Requests that failed, by code.", [*label, "code"])
+        self._failed = self._counter(
+            "malmoi:request_failure", "Requests that failed, by code.", [*label, "code"]
+        )
         self._first_token = self._histogram(
             "malmoi:time_to_first_token_seconds", "From admission to the first token.", _FIRST_TOKEN
         )
-        self._queue_time = self._histogram("malmoi:request_queue_time_seconds", "Time in the queue.", _FIRST_TOKEN)
+        self._queue_time = self._histogram(
+            "malmoi:request_queue_time_seconds", "Time in the queue.", _FIRST_TOKEN
+        )
         self._per_token = self._histogram(
             "malmoi:inter_token_latency_seconds", "Mean time between tokens of a request.", _PER_TOKEN
         )
-        self._whole = self._histogram("malmoi:e2e_request_latency_seconds", "Time of a whole request.", _WHOLE)
+        self._whole = self._histogram(
+            "malmoi:e2e_request_latency_seconds", "Time of a whole request.", _WHOLE
+        )
         self._responses = self._counter("malmoi:http_responses", "Responses, by status.", ["status"])
         self._draining = Gauge("malmoi:draining", "1 while the server shuts down.", registry=self._registry)
 
@@ -70,7 +99,9 @@ class Metrics:
         """A request left the queue."""
         self._queue_time.labels(model).observe(seconds)
 
-    def ended(self, model: str, usage: Usage, reason: str, *, first_token: float | None, seconds: float) -> None:
+    def ended(
+        self, model: str, usage: Usage, reason: str, *, first_token: float | None, seconds: float
+    ) -> None:
         """A request ended, for whatever reason; `first_token` and `seconds` count from its admission."""
         self._prompt.labels(model).inc(usage.prompt_tokens)
         self._generated.labels(model).inc(usage.completion_tokens)

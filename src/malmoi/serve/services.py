@@ -1,7 +1,7 @@
 """What the routes of the server and of the apps work with, in one object.
 
-The objects are made when the application is built, so that routers can hold them; the database, the engines and the
-downloads are open from the application's start to its stop.
+The objects are made when the application is built, so that routers can hold them; the database, the engines
+and the downloads are open from the application's start to its stop.
 """
 
 from __future__ import annotations

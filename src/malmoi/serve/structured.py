@@ -1,8 +1,9 @@
-"""Structured answers: schemas from clients are bounded before use, and answers are checked before they are sent.
+"""Structured answers: schemas of clients are bounded before use, answers are checked before they are sent.
 
-An engine's grammar can fail open, and an engine without one only reads the instruction, so every answer to a JSON
-schema and every tool call is validated here. A schema is data from a stranger: its size, depth and patterns are
-bounded, it refers to nothing outside itself, and one validation has a budget of steps and each pattern a time limit.
+An engine's grammar can fail open, and an engine without one only reads the instruction, so every answer to
+a JSON schema and every tool call is validated here. A schema is data from a stranger: its size, depth and
+patterns are bounded, it refers to nothing outside itself, and one validation has a budget of steps and each
+pattern a time limit.
 """
 
 import json
@@ -76,7 +77,11 @@ class SchemaCheck:
             return "the schema refers to itself without end."
         except Exception as unresolved:
             # A $ref to nowhere surfaces as one of several classes of the `referencing` library.
-            if type(unresolved).__name__ not in {"_WrappedReferencingError", "Unresolvable", "PointerToNowhere"}:
+            if type(unresolved).__name__ not in {
+                "_WrappedReferencingError",
+                "Unresolvable",
+                "PointerToNowhere",
+            }:
                 raise
             raise InvalidInput("the schema has a $ref that leads nowhere.", field=self._field) from unresolved
         if error is None:
@@ -114,7 +119,9 @@ class AnswerCheck:
         InvalidInput: a schema is not acceptable; `field` names which.
     """
 
-    def __init__(self, tools: tuple[Tool, ...], json_schema: JsonSchema | None, *, forced: bool = False) -> None:
+    def __init__(
+        self, tools: tuple[Tool, ...], json_schema: JsonSchema | None, *, forced: bool = False
+    ) -> None:
         self._tools = {
             tool.name: SchemaCheck(tool.parameters, field=f"tools.{index}.function.parameters")
             for index, tool in enumerate(tools)
@@ -168,7 +175,9 @@ def forced_call(answer: Completion, prompt: Prompt) -> Completion:
         try:
             written = json.loads(answer.text)
             arguments = json.dumps(written["arguments"], ensure_ascii=False)
-            calls = (ToolCall(id=f"call_{secrets.token_hex(12)}", name=str(written["name"]), arguments=arguments),)
+            calls = (
+                ToolCall(id=f"call_{secrets.token_hex(12)}", name=str(written["name"]), arguments=arguments),
+            )
         except (ValueError, LookupError, TypeError, RecursionError):
             return answer  # not a call; `AnswerCheck` complains
     allowed = {tool.name for tool in allowed_tools(prompt)}
@@ -191,7 +200,7 @@ def instruct(chat: Chat, instruction: str, schema: JsonSchema) -> Chat:
 
 
 def ask_again(chat: Chat, answer: Completion, complaint: str) -> Chat:
-    """The conversation with the wrong answer and what is wrong with it, so that the model can mend it once."""
+    """The conversation with the wrong answer and what is wrong with it, for a second try."""
     wrong = answer.text or "\n".join(
         json.dumps({"name": call.name, "arguments": call.arguments}, ensure_ascii=False)
         for call in answer.tool_calls
@@ -205,7 +214,7 @@ def _prompt(name: str) -> str:
 
 
 def _without_definitions(parameters: JsonSchema) -> JsonSchema:
-    """References of a tool's schema are relative to it, so a schema with definitions cannot be nested as it is."""
+    """A schema with definitions cannot be nested as it is: its references are relative to its root."""
     return {"type": "object"} if "$defs" in parameters or "definitions" in parameters else parameters
 
 
@@ -254,7 +263,9 @@ def _pattern(_validator: Any, pattern: str, instance: Any, _schema: Any) -> Iter
         yield ValidationError(f"{instance[:80]!r} does not match {pattern!r}")
 
 
-def _pattern_properties(validator: Any, by_pattern: Any, instance: Any, _schema: Any) -> Iterator[ValidationError]:
+def _pattern_properties(
+    validator: Any, by_pattern: Any, instance: Any, _schema: Any
+) -> Iterator[ValidationError]:
     if not isinstance(instance, dict):
         return
     for pattern, subschema in by_pattern.items():
@@ -263,7 +274,9 @@ def _pattern_properties(validator: Any, by_pattern: Any, instance: Any, _schema:
                 yield from validator.descend(value, subschema, path=key, schema_path=pattern)
 
 
-def _additional_properties(validator: Any, extra: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
+def _additional_properties(
+    validator: Any, extra: Any, instance: Any, schema: Any
+) -> Iterator[ValidationError]:
     # The library's own version searches patternProperties with `re`, which has no time limit.
     if not isinstance(instance, dict):
         return

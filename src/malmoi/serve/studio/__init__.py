@@ -1,0 +1,7 @@
+"""The Studio API: the request and answer shapes of the HyperCLOVA X platform, so that its clients run
+unchanged.
+"""
+
+from malmoi.serve.studio.routes import studio_router
+
+__all__ = ["studio_router"]

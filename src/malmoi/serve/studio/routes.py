@@ -1,0 +1,190 @@
+"""The routes of the Studio API, also under its older prefixes `/testapp` and `/serviceapp`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing
+from typing import Annotated, Any, Protocol
+
+from fastapi import APIRouter, Depends, Path, Request
+from fastapi.responses import Response
+
+from malmoi.engine.base import Chunk, Completion, Prompt
+from malmoi.serve.db import new_id
+from malmoi.serve.errors import envelope
+from malmoi.serve.identity import Principal, require
+from malmoi.serve.inference import InferenceRequest
+from malmoi.serve.openai.requests import ignored_header
+from malmoi.serve.services import Services
+from malmoi.serve.sse import EventStream, dumps, while_connected
+from malmoi.serve.studio import render
+from malmoi.serve.studio.convert import Wanted, read_v1, read_v3
+from malmoi.serve.studio.requests import (
+    ChatV1,
+    ChatV3,
+    Envelope,
+    Failure,
+    Sliding,
+    TextIn,
+    TokenizeV1,
+    TokenizeV3,
+)
+from malmoi.serve.studio.tools import count_v1, count_v3, slide
+
+_may_infer = require("inference")
+MayInfer = Annotated[Principal, Depends(_may_infer)]
+Model = Annotated[str, Path(max_length=200)]
+_STREAM: dict[int | str, dict[str, Any]] = {
+    200: {
+        "model": Envelope,
+        "description": "The answer; with `Accept: text/event-stream` events token, result, error, signal.",
+        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+    }
+}
+_MEANINGS = {
+    400: "The request is wrong (40001, 40003, 40009, 40055), or there is no such model (40080).",
+    401: "No valid key or session (40100).",
+    403: "The key has not the right (40300).",
+    404: "There is nothing here (40400).",
+    408: "The body came too slowly (40800).",
+    413: "The body is too large (41300).",
+    424: "The model's answer did not fit its schema (42400).",
+    429: "A limit is used up (42901), or the queue is full (42902); see Retry-After.",
+    500: "The engine failed (50000).",
+    503: "The model is starting, or the server shuts down (50300); see Retry-After.",
+}
+
+
+class _Answer(Protocol):
+    """How one version of the API says an answer."""
+
+    def whole(self, answer: Completion) -> dict[str, Any]: ...
+
+    def events(self, chunk: Chunk) -> Iterator[bytes]: ...
+
+
+def studio_router(services: Services) -> APIRouter:
+    """All routes, under all prefixes; the older ones are not in the OpenAPI document."""
+    router = APIRouter()
+    for prefix in ("", "/testapp", "/serviceapp"):
+        router.include_router(_routes(services, prefix), include_in_schema=not prefix)
+    return router
+
+
+def _routes(services: Services, prefix: str) -> APIRouter:
+    errors: dict[int | str, dict[str, Any]] = {
+        status: {"model": Failure, "description": meaning} for status, meaning in _MEANINGS.items()
+    }
+    router = APIRouter(prefix=prefix, tags=["Studio API"], responses=errors)
+
+    @router.post("/v3/chat-completions/{model}", response_model=Envelope, responses=_STREAM)
+    async def chat_v3(principal: MayInfer, request: Request, model: Model, body: ChatV3) -> Response:
+        """Answer a conversation, with tools, thinking or a response format."""
+        wanted = read_v3(body)
+        answer = render.AnswerV3(created=time.time_ns() // 1_000_000, seed=wanted.seed)
+        return await _answer(services, principal, request, model, wanted, answer, ignored_header(body))
+
+    @router.post("/v1/chat-completions/{model}", response_model=Envelope, responses=_STREAM)
+    async def chat_v1(principal: MayInfer, request: Request, model: Model, body: ChatV1) -> Response:
+        """Answer a conversation."""
+        wanted = read_v1(body)
+        answer = render.AnswerV1(wanted.seed, wanted.has_stops)
+        return await _answer(services, principal, request, model, wanted, answer, ignored_header(body))
+
+    @router.post("/v1/api-tools/chat-tokenize/{model}", response_model=Envelope)
+    async def tokenize_v1(principal: MayInfer, model: Model, body: TokenizeV1) -> Response:
+        """Count the tokens of each message."""
+        return _json(await count_v1(body, _counter(services, principal, model)))
+
+    @router.post("/v3/api-tools/chat-tokenize/{model}", response_model=Envelope)
+    async def tokenize_v3(principal: MayInfer, model: Model, body: TokenizeV3) -> Response:
+        """Count the tokens of each part of each message, of the tools and of the response format."""
+        return _json(await count_v3(body, _counter(services, principal, model)))
+
+    @router.post("/v1/api-tools/sliding/chat-messages/{model}", response_model=Envelope)
+    async def sliding(principal: MayInfer, model: Model, body: Sliding) -> Response:
+        """Drop the oldest turns until the rest and the answer fit the model's context."""
+        info = await services.inference.info(model)
+        return _json(await slide(body, _counter(services, principal, model), info.context_length))
+
+    @router.post("/v1/api-tools/embedding/v2", response_model=Envelope)
+    async def embedding(principal: MayInfer, request: Request, body: TextIn) -> Response:
+        """The vector of one text."""
+        model = services.engines.default_embedder
+        work = services.inference.embed(
+            principal, model, [body.text], source="studio", request_id=new_id("embd")
+        )
+        made = await while_connected(request.receive, work)
+        if made is None:
+            return Response(status_code=499)  # nobody reads it
+        return _json({"embedding": made.vectors[0].tolist(), "inputTokens": made.prompt_tokens})
+
+    @router.post("/v1/api-tools/embedding/v2/tokenize", response_model=Envelope)
+    async def embedding_tokenize(principal: MayInfer, body: TextIn) -> Response:
+        """Count the tokens of a text to embed."""
+        count = _counter(services, principal, services.engines.default_embedder)
+        return _json({"numTokens": await count(body.text)})
+
+    return router
+
+
+async def _answer(
+    services: Services,
+    principal: Principal,
+    request: Request,
+    model: str,
+    wanted: Wanted,
+    answer: _Answer,
+    headers: dict[str, str],
+) -> Response:
+    request_id = new_id("studio")
+    headers["x-request-id"] = request_id
+    asked = InferenceRequest(
+        model=model,
+        prompt=wanted.chat,
+        sampling=wanted.sampling,
+        source="studio",
+        request_id=request_id,
+        on_limits=lambda status: headers.update(status.headers()),
+    )
+    if not _wants_stream(request):
+        work = services.inference.generate(principal, asked)
+        whole = await while_connected(request.receive, work)
+        if whole is None:
+            return Response(status_code=499)  # nobody reads it
+        return _json(answer.whole(whole), headers)
+
+    async def events() -> AsyncGenerator[bytes, None]:
+        collector = render.Collector()
+        async with aclosing(services.inference.stream(principal, asked)) as chunks:
+            async for chunk in chunks:
+                for encoded in answer.events(chunk):
+                    yield encoded
+                whole = collector.add(chunk)
+                if whole is not None:
+                    yield render.result_event(answer.whole(whole))
+        yield render.done_event()
+
+    return EventStream(
+        events(),
+        on_error=lambda error: render.error_event(envelope(error, "studio")),
+        send_timeout=services.settings.http.send_timeout,
+        headers=headers,
+    )
+
+
+def _wants_stream(request: Request) -> bool:
+    kinds = [kind.split(";")[0].strip().lower() for kind in request.headers.get("accept", "").split(",")]
+    return "text/event-stream" in kinds
+
+
+def _counter(services: Services, principal: Principal, model: str) -> Any:
+    async def count(prompt: Prompt) -> int:
+        return len(await services.inference.tokenize(principal, model, prompt))
+
+    return count
+
+
+def _json(result: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
+    return Response(dumps(render.envelope_of(result)), headers=headers, media_type="application/json")
