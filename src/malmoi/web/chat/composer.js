@@ -7,7 +7,7 @@ import { preferences } from '../shell/state.js';
 import { Icon } from '../shell/icons.js';
 import { EnterToSend } from './ime.js';
 import { chosenModel, current } from './store.js';
-import { live, send, sendFailure, stop, waiting } from './conversation.js';
+import { begunHere, live, send, sendFailure, stop, waiting } from './conversation.js';
 import { readDraft, writeDraft } from './drafts.js';
 import { SendFailure } from './send-failure.js';
 import { ModelNote } from './model-note.js';
@@ -23,7 +23,6 @@ export function Composer() {
   const enter = useRef(/** @type {EnterToSend|null} */ (null));
   const empty = useSignal(true);
   const id = current.value?.id ?? null;
-  const shownFor = useRef(/** @type {string|null|undefined} */ (undefined));
 
   /** @param {string} text */
   const fill = (text) => {
@@ -49,11 +48,9 @@ export function Composer() {
     });
   }, []);
 
-  // A conversation's own draft comes back with it. The box belongs to the page while a new conversation gets its id.
+  // A conversation's own draft comes back with it, unless the box has just begun that conversation.
   useEffect(() => {
-    const before = shownFor.current;
-    shownFor.current = id;
-    if (before === null && waiting.value) return;
+    if (id && begunHere.peek() === id) { begunHere.value = null; return; }
     fill(readDraft(id));
     if (matchMedia('(pointer: fine)').matches) box.current?.focus({ preventScroll: true });
   }, [id]);

@@ -30,6 +30,9 @@ export const waiting = signal(false);
 /** Why the last message was not sent, with the text and the way to send it again. */
 export const sendFailure = signal(/** @type {{text: string, fix: string, retryAfter: number|null, retry: () => void, draft: string|null, conversationId: string|null}|null} */ (null));
 
+/** The conversation that the box itself has just begun; its text is on its way and no draft to be shown again. */
+export const begunHere = signal(/** @type {string|null} */ (null));
+
 /** @type {AbortController|null} */
 let following = null;
 const RETRIES = [300, 700, 1500, 3000, 6000, 10_000];
@@ -101,6 +104,7 @@ export async function send(text, { parentId, clientId = crypto.randomUUID() } = 
       const { folder_id, persona_id, sampling } = fresh.value;
       const conversation = await post('/chat/conversations', { folder_id, persona_id, sampling, model: choices.value.model });
       conversationId = conversation.id;
+      begunHere.value = conversation.id;
       current.value = { id: conversation.id, status: 'ready', conversation, messages: new Map(), leaf: null };
       writeDraft(conversation.id, text);
       writeDraft(null, '');

@@ -1,7 +1,7 @@
 /** Make or change a persona. */
 import { useSignal } from '@preact/signals';
 import { html } from '../shell/view.js';
-import { t } from '../shell/i18n.js';
+import { said, t } from '../shell/i18n.js';
 import { explain } from '../shell/api.js';
 import { models } from '../shell/state.js';
 import { Dialog } from '../shell/dialog.js';
@@ -28,9 +28,9 @@ export function PersonaEditor({ persona, onClose, onSaved = () => {} }) {
   return html`
     <${Dialog} title=${persona.id ? t('persona.edit') : t('persona.new')} onClose=${onClose}>
       <form class="form" onSubmit=${save}>
-        <label>${t('persona.name')}<input name="name" required maxlength="80" value=${persona.name ?? ''} autofocus /></label>
-        <label>${t('persona.description')}<input name="description" maxlength="200" value=${persona.description ?? ''} /></label>
-        <label>${t('persona.prompt')}<textarea name="system_prompt" rows="7" maxlength="20000" defaultValue=${persona.system_prompt ?? ''}></textarea>
+        <label>${t('persona.name')}<input name="name" required maxlength="80" value=${said(persona.name)} autofocus /></label>
+        <label>${t('persona.description')}<input name="description" maxlength="200" value=${said(persona.description)} /></label>
+        <label>${t('persona.prompt')}<textarea name="system_prompt" rows="7" maxlength="20000" defaultValue=${said(persona.system_prompt)}></textarea>
           <small>${t('persona.prompt_help')}</small></label>
         <label>${t('persona.model')}<select name="model" value=${persona.model ?? ''}><option value="">${t('persona.any_model')}</option>
           ${(models.value ?? []).map((model) => html`<option key=${model.name} value=${model.name}>${model.title}</option>`)}</select></label>

@@ -33,6 +33,11 @@ export async function useLanguage(name) {
   document.documentElement.lang = name;
 }
 
+/** A text that comes in both languages, or in one. @param {string|{ko: string, en: string}|null|undefined} text @returns {string} */
+export function said(text) {
+  return typeof text === 'string' ? text : text?.[language.value] ?? '';
+}
+
 /**
  * The words for a key; `{name}` in them is replaced from `values`. An unknown key shows itself.
  * @param {string} key

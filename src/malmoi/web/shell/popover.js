@@ -25,6 +25,8 @@ export function Popover({ label, button, className = 'icon-button', panelClass =
   const [open, setOpen] = useState(false);
   const anchor = useRef(/** @type {HTMLButtonElement|null} */ (null));
   const panel = useRef(/** @type {HTMLDivElement|null} */ (null));
+  // A click on the button first closes an open panel from outside; that click must not open it again.
+  const closedAt = useRef(-Infinity);
   const close = () => { panel.current?.hidePopover(); anchor.current?.focus(); };
 
   useEffect(() => {
@@ -34,7 +36,7 @@ export function Popover({ label, button, className = 'icon-button', panelClass =
     place(element, anchor.current);
     const first = element.querySelector('[autofocus], [aria-checked="true"], [role="menuitem"], input, button');
     /** @type {HTMLElement|null} */ (first)?.focus();
-    const onToggle = (/** @type {any} */ event) => { if (event.newState === 'closed') setOpen(false); };
+    const onToggle = (/** @type {any} */ event) => { if (event.newState === 'closed') { closedAt.current = event.timeStamp; setOpen(false); } };
     const onResize = () => anchor.current && place(element, anchor.current);
     element.addEventListener('toggle', onToggle);
     addEventListener('resize', onResize);
@@ -55,7 +57,7 @@ export function Popover({ label, button, className = 'icon-button', panelClass =
   return html`
     <button type="button" ref=${anchor} class=${className} aria-label=${label} title=${title ?? label} disabled=${disabled}
       aria-haspopup=${menu ? 'menu' : 'dialog'} aria-expanded=${String(open)}
-      onClick=${() => (open ? close() : setOpen(true))}>${button}</button>
+      onClick=${(event) => { if (open) close(); else if (event.timeStamp - closedAt.current > 150) setOpen(true); }}>${button}</button>
     ${open && html`
       <div popover="auto" ref=${panel} class=${`popover ${panelClass}`} data-align=${align}
         role=${menu ? 'menu' : 'dialog'} aria-label=${label} onKeyDown=${onKeyDown}>${children(close)}</div>`}`;
