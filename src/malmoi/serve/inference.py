@@ -157,7 +157,7 @@ class Inference:
         return self._engines.states()
 
     async def stream(self, principal: Principal, request: InferenceRequest) -> AsyncGenerator[Chunk, None]:
-        """Generate, piece by piece; closing or cancelling stops the engine, frees the slot and settles the usage.
+        """Generate, piece by piece; closing or cancelling it stops the engine and frees the slot.
 
         Text and reasoning come as they are generated. Tool calls come whole and checked. With a JSON schema
         or a forced tool call everything comes at the end, checked.

@@ -1,4 +1,4 @@
-"""The Studio API: the request and answer shapes of the HyperCLOVA X platform, so that its clients run
+"""The Studio API: the shapes of the HyperCLOVA X platform, so that its clients run unchanged."""
 unchanged.
 """
 
