@@ -1,6 +1,4 @@
 """The Studio API: the shapes of the HyperCLOVA X platform, so that its clients run unchanged."""
-unchanged.
-"""
 
 from malmoi.serve.studio.routes import studio_router
 
