@@ -150,7 +150,7 @@ class Inference:
         self._metrics = metrics
         self._settling: set[asyncio.Task[None]] = set()
         self._tasks: set[asyncio.Task[object]] = set()
-        self._aborting = False
+        self._aborting = asyncio.Event()
 
     def models(self) -> list[ModelState]:
         """Every model that is known here, the default first."""
@@ -246,7 +246,7 @@ class Inference:
 
     def abort_all(self) -> None:
         """End every request under way, and every new one, with `EngineUnavailable`: the server stops."""
-        self._aborting = True
+        self._aborting.set()
         for task in self._tasks:
             task.cancel("the server shuts down")
 
@@ -267,7 +267,7 @@ class Inference:
 
         The usage is settled at the end, whatever the end is.
         """
-        if self._aborting:
+        if self._aborting.is_set():
             raise _stopping()
         name = self._engines.resolve(request.model)
         info = self._engines.info(name)
@@ -319,7 +319,7 @@ class Inference:
             self._metrics.failed(name, error.code)
             raise
         except asyncio.CancelledError:
-            if not self._aborting:
+            if not self._aborting.is_set():
                 raise
             # The server ended the request, not the caller: the caller gets an answer.
             task.uncancel()

@@ -184,14 +184,20 @@ def _granian(app: FastAPI, http: HttpSettings, listener: socket.socket) -> Any:
     """Granian's embedded server on our own socket, whose port is known and which nobody else can share."""
     from granian.constants import HTTPModes, Interfaces
     from granian.http import HTTP1Settings
-    from granian.net import SocketHolder
+    from granian._granian import SocketHolder
     from granian.server.embed import Server
 
-    class OnOurSocket(Server):  # type: ignore[misc]
+    holder: Any = SocketHolder
+
+    class OnOurSocket(Server):
+        _sfd: Any
+        _shd: Any
+        _ssp: Any
+
         def _init_shared_socket(self) -> None:
             # A duplicate, for granian closes what it is given.
             self._sfd = listener.dup().detach()
-            self._shd = SocketHolder(self._sfd, False, _BACKLOG)
+            self._shd = holder(self._sfd, False, _BACKLOG)
             self._ssp = None
 
     host, port, *_ = listener.getsockname()

@@ -64,7 +64,8 @@ class SchemaCheck:
             name: self._counted(_SAFE_KEYWORDS.get(name, apply))
             for name, apply in Draft202012Validator.VALIDATORS.items()
         }
-        self._validator = extend(Draft202012Validator, counted)(dict(schema))
+        bounded: Any = extend(Draft202012Validator, counted)  # type: ignore[no-untyped-call]
+        self._validator = bounded(dict(schema))
 
     def complaint(self, value: Any) -> str | None:
         """What is wrong with a parsed answer, in a sentence for the model and for people; None: it fits."""

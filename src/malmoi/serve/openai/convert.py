@@ -227,7 +227,7 @@ def _prompts(body: CompletionRequest) -> tuple[Prompt, ...]:
     for index, item in enumerate(prompt):
         if isinstance(item, list) and not item:
             raise InvalidInput("a prompt of no tokens.", field=f"prompt.{index}")
-        prompts.append(item if isinstance(item, str) else tuple(item) if isinstance(item, list) else (item,))
+        prompts.append(tuple(item) if isinstance(item, list) else str(item))
     return tuple(prompts)
 
 
