@@ -1,4 +1,4 @@
-"""A client that streams chat completions and notes when each piece came; it asks both sides alike."""
+"""A client that streams answers and notes when each piece came; it asks both sides of a comparison alike."""
 
 import asyncio
 import json
@@ -19,7 +19,6 @@ class Timing:
     first: float
     last: float
     num_tokens: int
-    cached_tokens: int = 0
 
     @property
     def decode_rate(self) -> float:
@@ -27,35 +26,53 @@ class Timing:
         return (self.num_tokens - 1) / (self.last - self.first)
 
 
-async def stream_once(client: httpx.AsyncClient, url: str, body: dict[str, Any]) -> Timing:
-    """Send one request and read its stream to the end.
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One side of a comparison: where to send which request. `fields` go into every body."""
 
-    Raises:
-        EngineError: the server refused it or gave fewer than two tokens.
-    """
-    start = perf_counter()
-    first = last = 0.0
-    usage: dict[str, Any] = {}
-    async with client.stream("POST", url, json=body) as response:
-        if response.status_code != 200:
-            raise EngineError(f"{url} answered {response.status_code}: {(await response.aread())[:300]!r}.")
-        async for line in response.aiter_lines():
-            if not line.startswith("data: {"):
-                continue
-            event = json.loads(line[6:])
-            usage = event.get("usage") or usage
-            if any(choice["delta"].get("content") for choice in event.get("choices", ())):
-                last = perf_counter() - start
-                first = first or last
-    num_tokens = int(usage.get("completion_tokens", 0))
-    if num_tokens < 2:
-        raise EngineError(f"{url} gave {num_tokens} tokens; at least two are needed to time it.")
-    details = usage.get("prompt_tokens_details") or {}
-    return Timing(first, last, num_tokens, int(details.get("cached_tokens") or 0))
+    client: httpx.AsyncClient
+    url: str
+    fields: dict[str, Any]
+
+    async def ask(self, prompt: dict[str, Any], *, tokens: int) -> Timing:
+        """Stream one answer of at most `tokens` tokens to its end.
+
+        Raises:
+            EngineError: the server refused it or gave no text.
+        """
+        body = {**self.fields, **prompt, self.fields.get("_length", "max_tokens"): tokens}
+        body.pop("_length", None)
+        start = perf_counter()
+        first = last = 0.0
+        num_tokens = 0
+        async with self.client.stream("POST", self.url, json=body) as response:
+            if response.status_code != 200:
+                raise EngineError(f"{self.url} answered {response.status_code}: {await response.aread()!r}.")
+            async for line in response.aiter_lines():
+                if not line.startswith("data: {"):
+                    continue
+                event = json.loads(line[6:])
+                num_tokens = _count(event) or num_tokens
+                if _has_text(event):
+                    last = perf_counter() - start
+                    first = first or last
+        if not last:
+            raise EngineError(f"{self.url} gave no text.")
+        return Timing(first, last, num_tokens)
+
+    async def ask_together(self, prompts: Sequence[dict[str, Any]], *, tokens: int) -> float:
+        """Ask all at once; the tokens per second of all together."""
+        start = perf_counter()
+        timings = await asyncio.gather(*(self.ask(prompt, tokens=tokens) for prompt in prompts))
+        return sum(timing.num_tokens for timing in timings) / (perf_counter() - start)
 
 
-async def stream_many(client: httpx.AsyncClient, url: str, bodies: Sequence[dict[str, Any]]) -> float:
-    """Send all requests at once; the tokens per second of all together."""
-    start = perf_counter()
-    timings = await asyncio.gather(*(stream_once(client, url, body) for body in bodies))
-    return sum(timing.num_tokens for timing in timings) / (perf_counter() - start)
+def _has_text(event: dict[str, Any]) -> bool:
+    if "choices" in event:  # an OpenAI API
+        return any(choice["delta"].get("content") for choice in event["choices"])
+    return bool(event.get("content"))  # llama.cpp's own
+
+
+def _count(event: dict[str, Any]) -> int:
+    usage = event.get("usage") or {}
+    return int(usage.get("completion_tokens", 0) or event.get("tokens_predicted", 0))
