@@ -8,6 +8,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -71,8 +72,38 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
     """The URL of an empty database, once for each kind."""
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'malmoi.sqlite'}"
-        return
-    server = request.getfixturevalue("postgres_url")
+    else:
+        with _new_database(request.getfixturevalue("postgres_url")) as url:
+            yield url
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database file with the server's tables, to be copied."""
+    path = tmp_path_factory.mktemp("migrated") / "malmoi.sqlite"
+    asyncio.run(_migrate(f"sqlite:///{path}"))
+    return path
+
+
+@pytest.fixture
+def prepared_url(database_url: str, request: pytest.FixtureRequest) -> str:
+    """As `database_url`; a SQLite file has its tables already, which saves most of a small test's time."""
+    if database_url.startswith("sqlite:///"):
+        shutil.copy(request.getfixturevalue("migrated_sqlite"), database_url.removeprefix("sqlite:///"))
+    return database_url
+
+
+@pytest.fixture
+async def database(prepared_url: str) -> AsyncIterator[Database]:
+    """An open database with the server's tables."""
+    opened = Database.open(prepared_url)
+    await opened.migrate()
+    yield opened
+    await opened.close()
+
+
+@contextmanager
+def _new_database(server: str) -> Iterator[str]:
     name = f"malmoi_test_{secrets.token_hex(6)}"
     asyncio.run(_on_server(server, f'CREATE DATABASE "{name}"'))
     try:
@@ -81,13 +112,10 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
         asyncio.run(_on_server(server, f'DROP DATABASE "{name}" WITH (FORCE)'))
 
 
-@pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    """An open database with the server's tables."""
-    opened = Database.open(database_url)
-    await opened.migrate()
-    yield opened
-    await opened.close()
+async def _migrate(url: str) -> None:
+    database = Database.open(url)
+    await database.migrate()
+    await database.close()
 
 
 async def _on_server(url: str, statement: str) -> None:
