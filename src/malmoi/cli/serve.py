@@ -26,7 +26,6 @@ from malmoi.cli.options import config_options, home_option, read_settings
 @home_option
 @config_options
 @click.option("--open", "open_browser", is_flag=True, help="Open the chat in a browser once it is ready.")
-@click.option("--dry-run", is_flag=True, help="Check settings, accounts and the model, and stop.")
 def serve(
     model: str | None,
     host: str | None,
@@ -35,7 +34,6 @@ def serve(
     config_file: Path | None,
     overrides: Sequence[str],
     open_browser: bool,
-    dry_run: bool,
 ) -> None:
     """Open the apps and the APIs.
 
@@ -59,4 +57,4 @@ def serve(
         if open_browser:
             click.launch(address)
 
-    run(settings, apps=apps, on_ready=ready, dry_run=dry_run)
+    run(settings, apps=apps, on_ready=ready)
