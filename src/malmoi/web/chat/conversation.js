@@ -247,6 +247,7 @@ async function consume(events, control, onMessage) {
   let text = '';
   let thought = '';
   let scheduled = false;
+  let ended = false;
   const flush = () => {
     scheduled = false;
     const reply = live.value;
@@ -258,6 +259,7 @@ async function consume(events, control, onMessage) {
   };
   for await (const { event, data } of events) {
     if (control.signal.aborted) return true;
+    if (ended) continue;
     const reply = live.value;
     if (event === 'message') onMessage(data);
     else if (event === 'snapshot' && reply) {
@@ -281,11 +283,11 @@ async function consume(events, control, onMessage) {
     } else if (event === 'done' || event === 'error') {
       if (!data.message && reply) { await reload(); return true; }
       finish(data.message);
-      return true;
+      ended = true; // the server closes the stream; leaving it to do so keeps the connection
     }
   }
-  flush();
-  return false;
+  if (!ended) flush();
+  return ended;
 }
 
 /** @param {Message} message */

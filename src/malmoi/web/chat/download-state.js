@@ -22,6 +22,9 @@ export function DownloadState({ model, primary = false }) {
         ${download.done_bytes > 0 && html`<span>${t('model.kept', { size: bytes(download.done_bytes) })}</span>`}</div>
       <button type="button" class="button small" onClick=${start}>${download.done_bytes > 0 ? t('model.resume') : t('action.retry')}</button></div>`;
   }
+  if (model.error) {
+    return html`<div class="banner error" role="alert"><${Icon} name="alert" /><div><strong>${model.error.message}</strong><span>${model.error.fix}</span></div></div>`;
+  }
   return null;
 }
 

@@ -3,6 +3,7 @@
  * pictures of other origins are links, because loading them would tell their server who reads.
  */
 import MarkdownIt from 'markdown-it';
+import { koreanEmphasis } from './emphasis.js';
 import { mathRule } from './math-rule.js';
 
 const SAFE_LINK = /^(https?:|mailto:)/i;
@@ -14,6 +15,7 @@ export function buildMarkdown() {
   md.linkify.set({ fuzzyLink: false, fuzzyEmail: false });
   md.validateLink = (/** @type {string} */ url) => SAFE_LINK.test(url.trim()) || SAFE_IMAGE.test(url.trim());
   md.use(mathRule);
+  md.use(koreanEmphasis);
   const { rules } = md.renderer;
   const escape = md.utils.escapeHtml;
 

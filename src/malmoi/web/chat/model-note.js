@@ -10,7 +10,7 @@ export function ModelNote() {
   if (model.state === 'loading') {
     return html`<div class="banner" role="status"><span class="spinner" aria-hidden="true"></span><div>${t('model.note_loading', { model: model.title })}</div></div>`;
   }
-  const error = model.download?.error;
+  const error = model.error ?? model.download?.error;
   const text = model.state === 'downloading' ? t('model.note_downloading', { model: model.title })
     : model.state === 'failed' ? t('model.note_failed', { model: model.title }) : t('model.note_absent', { model: model.title });
   return html`<div class=${`banner ${model.state === 'failed' ? 'error' : ''}`} role="status"><${Icon} name="alert" />

@@ -41,7 +41,7 @@ export function ConversationList() {
           naming.value = false;
           if (name) attempt(() => createFolder(name));
         }} />`}
-        ${folders.value.map((folder) => html`<${FolderGroup} key=${folder.id} folder=${folder} items=${conversations.value.filter((item) => item.folder_id === folder.id)} />`)}
+        ${folders.value.map((folder) => html`<${FolderGroup} key=${folder.id} folder=${folder} items=${conversations.value.filter((item) => item.folder_id === folder.id && !item.pinned)} />`)}
       </section>
       ${[...groups].map(([key, group]) => html`<section key=${key}><h2>${group.label}</h2><ul>${group.items.map((item) => html`<${ConversationRow} key=${item.id} conversation=${item} />`)}</ul></section>`)}
       ${nextCursor.value && html`<button type="button" ref=${end} class="link more" onClick=${() => attempt(loadMore)}>${t('sidebar.more')}</button>`}

@@ -14,9 +14,9 @@ export function Models() {
           <span class=${`state ${model.state}`}>${t(`model.state_${model.state}`)}</span></header>
         <p>${model.description}</p>
         <dl>
-          <div><dt>${t('first.disk')}</dt><dd>${bytes(model.size_bytes)}</dd></div>
-          <div><dt>${t('first.license')}</dt><dd>${model.license}</dd></div>
-          <div><dt>${t('models.context')}</dt><dd>${t('models.tokens', { n: number(model.context_length) })}</dd></div>
+          ${model.size_bytes > 0 && html`<div><dt>${t('first.disk')}</dt><dd>${bytes(model.size_bytes)}</dd></div>`}
+          ${model.license && html`<div><dt>${t('first.license')}</dt><dd>${model.license}</dd></div>`}
+          ${model.context_length && html`<div><dt>${t('models.context')}</dt><dd>${t('models.tokens', { n: number(model.context_length) })}</dd></div>`}
         </dl>
         <${DownloadState} model=${model} />
       </article>`)}</div>`;

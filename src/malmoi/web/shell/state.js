@@ -11,9 +11,12 @@ import { chooseLanguage, language, useLanguage } from './i18n.js';
  * @property {string} license
  * @property {boolean} base
  * @property {number} size_bytes
- * @property {number} context_length
+ * @property {number|null} context_length
  * @property {'ready'|'loading'|'installed'|'downloading'|'available'|'failed'} state
  * @property {boolean} default
+ * @property {string[]} capabilities
+ * @property {string[]} languages
+ * @property {{code: string, message: string, fix: string}|null} error why it could not be opened
  * @property {{stage: string, done_bytes: number, total_bytes: number, bytes_per_second: number,
  *   error: {code: string, message: string, fix: string}|null}|null} download
  */
@@ -71,12 +74,20 @@ function applyTheme() {
 }
 
 let polling = 0;
+/**
+ * Whether a model can hold a conversation: not the sentence encoder that comes with the server.
+ * What is not open yet may not have told what it can do.
+ * @param {Model} model
+ */
+const converses = ({ name, capabilities }) => (capabilities?.length
+  ? capabilities.includes('chat') || capabilities.includes('generate') : name !== 'use');
+
 /** Fetch the models; while one of them downloads or loads, keep them fresh. */
 export async function loadModels() {
   clearTimeout(polling);
   let busy = models.value?.some((model) => model.state === 'loading' || model.state === 'downloading') ?? true;
   try {
-    models.value = (await get('/models')).items;
+    models.value = (await get('/models')).items.filter(converses);
     busy = models.value.some((model) => model.state === 'loading' || model.state === 'downloading');
   } finally {
     if (busy && !mustSignIn.value) polling = setTimeout(() => loadModels().catch(() => {}), 800);
