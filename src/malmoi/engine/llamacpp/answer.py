@@ -24,21 +24,19 @@ class AnswerReader:
     def __init__(self, prompt: Prompt, rendered: "Rendered | None", sampling: Sampling) -> None:
         self._wanted_logprobs = sampling.top_logprobs
         self._parser: OutputParser | None = None
-        self._prefix = ""
         self._called_tools = False
         self._reasoning_tokens = 0
         self.finished = False
         if rendered is not None and isinstance(prompt, Chat):
             from malmoi.engine.parsers import parser_for
 
-            tools = () if prompt.tool_choice.mode == "none" else prompt.tools
-            self._parser = parser_for(rendered.style, tools=tools, thinking=prompt.thinking)
-            self._prefix = rendered.prefix
-
-    def begin(self) -> Iterator[Chunk]:
-        """What the prompt itself already says of the answer: the beginning of a forced tool call."""
-        if self._parser is not None and self._prefix:
-            yield from (self._chunk(delta) for delta in self._parser.push(self._prefix))
+            self._parser = parser_for(
+                rendered.style,
+                tools=prompt.tools,
+                thinking=prompt.thinking,
+                prefix=rendered.prefix,
+                tool_choice=prompt.tool_choice,
+            )
 
     def read(self, event: Mapping[str, Any]) -> Iterator[Chunk]:
         """The chunks of one event, or of a whole answer; the last has finish reason and usage."""

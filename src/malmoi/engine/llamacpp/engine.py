@@ -77,8 +77,6 @@ class LlamaCppEngine:
         prepared, body = await self._request(prompt, sampling, stream=True)
         answer = AnswerReader(prompt, prepared.rendered, sampling)
         async with self._slots, self._connected() as connection:
-            for chunk in answer.begin():
-                yield chunk
             async with connection.events("/completion", body) as reply:
                 if reply.status != 200:
                     _refuse(Answer(reply.status, await reply.read()))
@@ -100,7 +98,7 @@ class LlamaCppEngine:
         answer = AnswerReader(prompt, prepared.rendered, sampling)
         async with self._slots:
             result = await self._ask("/completion", body)
-        for chunk in (*answer.begin(), *answer.read(result)):
+        for chunk in answer.read(result):
             yield chunk
 
     async def score(self, pairs: Sequence[tuple[str, str]]) -> list[Score]:
