@@ -252,7 +252,7 @@ async def test_slots_limit_what_runs_at_the_same_time() -> None:
 
 async def test_closing_a_stream_is_seen_and_frees_the_slot() -> None:
     engine = ScriptedEngine([Rule(reply="가나다라마")], num_slots=1)
-    async with aclosing(engine.stream(ask("x"), Sampling())) as stream:  # type: ignore[type-var]
+    async with aclosing(engine.stream(ask("x"), Sampling())) as stream:
         async for _ in stream:
             break
     assert engine.cancelled.is_set()
