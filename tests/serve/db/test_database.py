@@ -13,6 +13,7 @@ from sqlalchemy.exc import IntegrityError, StatementError
 from malmoi.core.errors import ConfigError, DiskFull
 from malmoi.serve.db import Database, new_id, utc_now
 from malmoi.serve.db.tables import Account, BrowserSession, LoginAttempt
+from malmoi.serve.settings import DatabaseSettings, ServeSettings
 
 
 def an_account(name: str = "kim") -> Account:
@@ -184,3 +185,14 @@ async def test_a_full_disk_is_a_typed_error_and_loses_nothing(tmp_path: Path) ->
     finally:
         await database.close()
         subprocess.run(["umount", disk], check=True)
+
+
+async def test_the_database_of_the_settings_lies_under_home(tmp_path: Path) -> None:
+    home = tmp_path / "what? 100% 말모이#1"
+    database = Database.of(ServeSettings(home=home))
+    await database.migrate()
+    assert (home / "malmoi.db").is_file()
+    assert [path.name for path in tmp_path.iterdir()] == [home.name]
+    await database.close()
+    named = ServeSettings(home=home, database=DatabaseSettings(url=f"sqlite:///{tmp_path / 'other.db'}"))
+    assert Database.of(named).url.database == str(tmp_path / "other.db")

@@ -14,7 +14,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from sqlalchemy import URL, NullPool, event, make_url
 from sqlalchemy.engine import Connection
@@ -22,6 +22,9 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
 
 from malmoi.core.errors import ConfigError, DiskFull, MissingExtra
+
+if TYPE_CHECKING:
+    from malmoi.serve.settings import ServeSettings
 
 _DRIVERS = {
     "sqlite": "sqlite+aiosqlite",
@@ -52,6 +55,19 @@ class Database:
             MissingExtra: the driver of PostgreSQL is not installed.
         """
         return cls(_parse_url(url))
+
+    @classmethod
+    def of(cls, settings: "ServeSettings") -> Self:
+        """As `open`, for the database of the settings: `malmoi.db` under their home unless they name one.
+
+        Raises:
+            ConfigError: the URL is not one of a supported database.
+            MissingExtra: the driver of PostgreSQL is not installed.
+        """
+        if settings.database.url is not None:
+            return cls.open(settings.database.url)
+        # Not put together as text: a home directory may have a question mark in its name.
+        return cls(_absolute(URL.create("sqlite+aiosqlite", database=str(settings.home / "malmoi.db"))))
 
     @property
     def dialect(self) -> Literal["sqlite", "postgresql"]:
@@ -178,8 +194,12 @@ def _parse_url(text: str) -> URL:
     if driver.startswith("sqlite"):
         if url.database in {None, "", ":memory:"}:
             raise ConfigError("database.url names no file.", fix=_URL_FIX)
-        url = url.set(database=str(Path(str(url.database)).expanduser().absolute()))
+        url = _absolute(url)
     return url
+
+
+def _absolute(url: URL) -> URL:
+    return url.set(database=str(Path(str(url.database)).expanduser().absolute()))
 
 
 _URL_FIX = "Use sqlite:///FILE or postgresql://USER@HOST/NAME."

@@ -70,22 +70,26 @@ class Keys:
         Raises:
             Forbidden: everyone's keys are for those who manage accounts.
         """
+        if everyone:
+            if not principal.may(Scope.ADMIN):
+                raise Forbidden("you may see your own keys only.")
+            return await self.all()
+        return [key for key in await self.all() if key.account_id == principal.account_id]
+
+    async def all(self) -> Sequence[ApiKey]:
+        """Everybody's keys that are not revoked, newest first."""
         query = select(ApiKey).where(ApiKey.revoked_at.is_(None)).order_by(ApiKey.created_at.desc())
-        if everyone and not principal.may(Scope.ADMIN):
-            raise Forbidden("you may see your own keys only.")
-        if not everyone:
-            query = query.where(ApiKey.account_id == principal.account_id)
         async with self._db.reading() as session:
             return (await session.scalars(query)).all()
 
-    async def revoke(self, principal: Principal, key_id: str) -> None:
-        """End a key at once: one's own, or anybody's for those who manage accounts.
+    async def revoke(self, principal: Principal | None, key_id: str) -> None:
+        """End a key at once: one's own, or anybody's for those who manage accounts (None: the command line).
 
         Raises:
             NotFound: there is no such key, or it is somebody else's.
         """
         change = update(ApiKey).where(ApiKey.id == key_id).where(ApiKey.revoked_at.is_(None))
-        if not principal.may(Scope.ADMIN):
+        if principal is not None and not principal.may(Scope.ADMIN):
             change = change.where(ApiKey.account_id == principal.account_id)
         async with self._db.session() as session:
             revoked = await session.scalars(change.values(revoked_at=utc_now()).returning(ApiKey.id))
