@@ -15,7 +15,7 @@ from malmoi.serve.body import JsonGate
 from malmoi.serve.engines import EnginePool
 from malmoi.serve.errors import error_response, install_error_handlers
 from malmoi.serve.health import DrainGate, Health, draining_error, health_router
-from malmoi.serve.identity import Identity, authorize, check_may_listen
+from malmoi.serve.identity import Identity, authorize, check_may_listen, route_policies
 from malmoi.serve.identity.routes import identity_router
 from malmoi.serve.inference import Inference
 from malmoi.serve.metering import Metering
@@ -23,10 +23,10 @@ from malmoi.serve.metrics import Metrics
 from malmoi.serve.models import Downloads, models_router
 from malmoi.serve.openai import openai_router
 from malmoi.serve.pages import mount_pages
-from malmoi.serve.reference import reference_router
+from malmoi.serve.reference import describe, reference_router
 from malmoi.serve.security import Security
 from malmoi.serve.services import Services
-from malmoi.serve.studio import studio_router
+from malmoi.serve.studio import OlderPrefixes, studio_router
 from malmoi.serve.usage import usage_router
 
 if TYPE_CHECKING:
@@ -108,6 +108,7 @@ def create_app(
         redoc_url=None,
     )
     app.state.services = services
+    app.openapi = lambda: describe(app)  # type: ignore[method-assign]
     install_error_handlers(app)
     app.include_router(health_router(services))
     app.include_router(openai_router(services))
@@ -127,6 +128,7 @@ def create_app(
     app.add_middleware(
         DrainGate, health=services.health, on_status=services.metrics.responded, refuse=_refuse_while_draining
     )
+    app.add_middleware(OlderPrefixes)
     return app
 
 
@@ -174,9 +176,11 @@ def _build_services(
     )
 
 
-def _lifespan(services: Services, apps: Sequence[App], *, owns_database: bool) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+def _lifespan(
+    services: Services, apps: Sequence[App], *, owns_database: bool
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             if owns_database:
                 services.settings.home.expanduser().mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -193,6 +197,7 @@ def _lifespan(services: Services, apps: Sequence[App], *, owns_database: bool) -
             for each in apps:
                 await each.start(services)
                 stack.push_async_callback(each.stop)
+            route_policies(app)  # builds all routes now rather than at the first request
             await services.engines.start()
             services.health.started = True
             yield

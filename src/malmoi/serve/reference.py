@@ -8,7 +8,10 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter
+from fastapi.openapi.utils import get_openapi
 from fastapi.responses import HTMLResponse, JSONResponse
+
+from malmoi.serve.errors import Api, api_of
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -42,6 +45,74 @@ def reference_router(app: FastAPI) -> APIRouter:
         return HTMLResponse(render_reference(app.openapi()), headers={"Content-Security-Policy": _POLICY})
 
     return router
+
+
+def describe(app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI document: what the routes say, and the errors that every route of an API can give."""
+    if app.openapi_schema is None:
+        document = get_openapi(
+            title=app.title, version=app.version, description=app.description, routes=app.routes
+        )
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        for unused in ("HTTPValidationError", "ValidationError"):
+            schemas.pop(unused, None)
+        schemas.update(_SCHEMAS)
+        document["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+        for path, methods in document["paths"].items():
+            for operation in methods.values():
+                _add_errors(operation, api_of(path))
+                operation["security"] = [{"key": []}, {}]
+        app.openapi_schema = document
+    return app.openapi_schema
+
+
+def _add_errors(operation: dict[str, Any], api: Api) -> None:
+    answers = operation["responses"]
+    answers.pop("422", None)  # FastAPI's own; ours are 400
+    schema = {"$ref": f"#/components/schemas/{_SCHEMA_OF[api]}"}
+    for status, meaning in _MEANINGS.items():
+        if str(status) not in answers:
+            answers[str(status)] = {
+                "description": meaning,
+                "content": {"application/json": {"schema": schema}},
+            }
+
+
+_MEANINGS = {
+    400: "The request is wrong, or asks for what cannot be done.",
+    401: "No valid key or session.",
+    403: "The caller has not the right, or the request came from a foreign page.",
+    404: "There is no such thing, or not for this caller.",
+    408: "The body came too slowly.",
+    409: "The state of the thing forbids it.",
+    413: "The body is too large.",
+    422: "The model's answer did not fit its schema, or its file must not be loaded.",
+    424: "The model's answer did not fit its schema (Studio API).",
+    429: "A limit is used up, or the queue is full; see Retry-After.",
+    500: "The engine or the server failed.",
+    502: "The engine failed.",
+    503: "The model is starting, or the server shuts down; see Retry-After.",
+    507: "There is no room on the disk.",
+}
+_SCHEMA_OF: dict[Api, str] = {
+    "openai": "OpenAIError",
+    "studio-openai": "OpenAIError",
+    "studio": "StudioError",
+    "own": "Error",
+}
+_TEXT = {"type": "string"}
+_MAYBE = {"anyOf": [_TEXT, {"type": "null"}]}
+
+
+def _object(**properties: Any) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+_SCHEMAS: dict[str, Any] = {
+    "OpenAIError": _object(error=_object(message=_TEXT, type=_MAYBE, param=_MAYBE, code=_MAYBE)),
+    "StudioError": _object(status=_object(code=_TEXT, message=_TEXT)),
+    "Error": _object(error=_object(code=_TEXT, message=_TEXT, fix=_TEXT, field=_MAYBE)),
+}
 
 
 def render_reference(document: dict[str, Any]) -> str:

@@ -1,11 +1,12 @@
 """The running server: a socket, granian's HTTP in this process, and an orderly end.
 
-Granian runs embedded (one process, one event loop): half the memory of its usual supervisor with a worker, no
-child process to be left behind, and signals in our hands. Its Rust side closes clients that are slow with their
-headers and stops reading from the application when a client does not read.
+Granian runs embedded (one process, one event loop): half the memory of its usual supervisor with a worker,
+no child process to be left behind, and signals in our hands. Its Rust side closes clients that are slow
+with their headers and stops reading from the application when a client does not read.
 
-The end: the first SIGTERM or SIGINT makes the server unready and refuses new requests, while those under way have
-`shutdown_timeout` seconds; what is left then is cut off with an error that says so. The second signal cuts at once.
+The end: the first SIGTERM or SIGINT makes the server unready and refuses new requests, while those under
+way have `shutdown_timeout` seconds; what is left then is cut off with an error that says so. The second
+signal cuts at once.
 """
 
 from __future__ import annotations
@@ -182,9 +183,9 @@ class _Ending:
 
 def _granian(app: FastAPI, http: HttpSettings, listener: socket.socket) -> Any:
     """Granian's embedded server on our own socket, whose port is known and which nobody else can share."""
+    from granian._granian import SocketHolder
     from granian.constants import HTTPModes, Interfaces
     from granian.http import HTTP1Settings
-    from granian._granian import SocketHolder
     from granian.server.embed import Server
 
     holder: Any = SocketHolder

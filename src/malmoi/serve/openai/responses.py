@@ -4,8 +4,6 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from malmoi.serve.inference import Source
-
 
 class ModelObject(BaseModel):
     """A model that can be used."""
@@ -133,47 +131,6 @@ class EmbeddingList(BaseModel):
     data: list[EmbeddingObject]
     model: str
     usage: EmbeddingUsage
-
-
-class ErrorDetail(BaseModel):
-    """What is wrong; `param` is the path of the field, `code` says which kind of error."""
-
-    message: str
-    type: str | None
-    param: str | None
-    code: str | None
-
-
-class ErrorBody(BaseModel):
-    """An error."""
-
-    error: ErrorDetail
-
-
-_MEANINGS = {
-    400: "The request is wrong, or asks for what the model cannot do.",
-    401: "No valid key or session.",
-    403: "The key has not the right.",
-    404: "There is no such model.",
-    408: "The body came too slowly.",
-    413: "The body is too large.",
-    422: "The model's answer did not fit its schema.",
-    424: "The model's answer did not fit its schema.",
-    429: "A limit is used up, or the queue is full; see Retry-After.",
-    500: "The engine failed.",
-    502: "The engine failed.",
-    503: "The model is starting, or the server shuts down; see Retry-After.",
-}
-
-
-def error_responses(source: Source) -> dict[int | str, dict[str, Any]]:
-    """The errors of every route, for the OpenAPI document."""
-    left_out = {424, 500} if source == "openai" else {422, 502}
-    return {
-        status: {"model": ErrorBody, "description": meaning}
-        for status, meaning in _MEANINGS.items()
-        if status not in left_out
-    }
 
 
 def or_stream(model: type[BaseModel]) -> dict[int | str, dict[str, Any]]:

@@ -24,7 +24,6 @@ from malmoi.serve.openai.responses import (
     ModelList,
     ModelObject,
     TextCompletion,
-    error_responses,
     or_stream,
 )
 from malmoi.serve.services import Services
@@ -37,7 +36,7 @@ ModelId = Annotated[str, Path(max_length=200)]
 
 def openai_router(services: Services, *, prefix: str = "/v1", source: Source = "openai") -> APIRouter:
     """All routes under `prefix`; `source` is what usage rows say."""
-    router = APIRouter(prefix=prefix, tags=[f"OpenAI API at {prefix}"], responses=error_responses(source))
+    router = APIRouter(prefix=prefix, tags=[f"OpenAI API at {prefix}"])
     created = int(time.time())
 
     @router.get("/models", response_model=ModelList)

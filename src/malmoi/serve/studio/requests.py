@@ -168,9 +168,3 @@ class Envelope(BaseModel):
 
     status: Status
     result: dict[str, Any]
-
-
-class Failure(BaseModel):
-    """A failure has no result."""
-
-    status: Status

@@ -1,18 +1,18 @@
-"""The routes of the Studio API, also under its older prefixes `/testapp` and `/serviceapp`."""
+"""The routes of the Studio API."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
-from typing import Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 from fastapi import APIRouter, Depends, Path, Request
 from fastapi.responses import Response
 
 from malmoi.engine.base import Chunk, Completion, Prompt
 from malmoi.serve.db import new_id
-from malmoi.serve.errors import envelope
+from malmoi.serve.errors import api_of, envelope
 from malmoi.serve.identity import Principal, require
 from malmoi.serve.inference import InferenceRequest
 from malmoi.serve.openai.requests import ignored_header
@@ -24,13 +24,15 @@ from malmoi.serve.studio.requests import (
     ChatV1,
     ChatV3,
     Envelope,
-    Failure,
     Sliding,
     TextIn,
     TokenizeV1,
     TokenizeV3,
 )
 from malmoi.serve.studio.tools import count_v1, count_v3, slide
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
 _may_infer = require("inference")
 MayInfer = Annotated[Principal, Depends(_may_infer)]
@@ -41,18 +43,6 @@ _STREAM: dict[int | str, dict[str, Any]] = {
         "description": "The answer; with `Accept: text/event-stream` events token, result, error, signal.",
         "content": {"text/event-stream": {"schema": {"type": "string"}}},
     }
-}
-_MEANINGS = {
-    400: "The request is wrong (40001, 40003, 40009, 40055), or there is no such model (40080).",
-    401: "No valid key or session (40100).",
-    403: "The key has not the right (40300).",
-    404: "There is nothing here (40400).",
-    408: "The body came too slowly (40800).",
-    413: "The body is too large (41300).",
-    424: "The model's answer did not fit its schema (42400).",
-    429: "A limit is used up (42901), or the queue is full (42902); see Retry-After.",
-    500: "The engine failed (50000).",
-    503: "The model is starting, or the server shuts down (50300); see Retry-After.",
 }
 
 
@@ -65,18 +55,8 @@ class _Answer(Protocol):
 
 
 def studio_router(services: Services) -> APIRouter:
-    """All routes, under all prefixes; the older ones are not in the OpenAPI document."""
-    router = APIRouter()
-    for prefix in ("", "/testapp", "/serviceapp"):
-        router.include_router(_routes(services, prefix), include_in_schema=not prefix)
-    return router
-
-
-def _routes(services: Services, prefix: str) -> APIRouter:
-    errors: dict[int | str, dict[str, Any]] = {
-        status: {"model": Failure, "description": meaning} for status, meaning in _MEANINGS.items()
-    }
-    router = APIRouter(prefix=prefix, tags=["Studio API"], responses=errors)
+    """All routes."""
+    router = APIRouter(tags=["Studio API"])
 
     @router.post("/v3/chat-completions/{model}", response_model=Envelope, responses=_STREAM)
     async def chat_v3(principal: MayInfer, request: Request, model: Model, body: ChatV3) -> Response:
@@ -127,6 +107,24 @@ def _routes(services: Services, prefix: str) -> APIRouter:
         return _json({"numTokens": await count(body.text)})
 
     return router
+
+
+class OlderPrefixes:
+    """A layer for the older addresses of the Studio API: `/testapp/v1/...` and `/serviceapp/v1/...`.
+
+    Only addresses of the Studio API are changed, so nothing else gets a second address.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] == "http" and scope["path"].startswith(("/testapp/", "/serviceapp/")):
+            path = scope["path"][scope["path"].index("/", 1) :]
+            if api_of(path).startswith("studio"):
+                scope = {**scope, "path": path, "raw_path": path.encode()}
+        await self._app(scope, receive, send)
 
 
 async def _answer(
