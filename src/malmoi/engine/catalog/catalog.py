@@ -22,7 +22,7 @@ from malmoi.engine.catalog.job import MODEL_FILE, Fetched, Job
 from malmoi.engine.catalog.lock import exclusive
 from malmoi.engine.catalog.manifest import MANIFEST, Manifest, hash_file
 from malmoi.engine.catalog.progress import Meter, ProgressCallback
-from malmoi.engine.catalog.source import Source, check_name, default_name, parse_source
+from malmoi.engine.catalog.source import PathSource, Source, check_name, default_name, parse_source
 from malmoi.engine.modelfile import check_model_async
 
 _log = logging.getLogger(__name__)
@@ -237,7 +237,12 @@ class Catalog:
             shutil.rmtree(workspace, ignore_errors=True)  # left by a download from elsewhere
             write_text(origin, wanted.ref)
         job = Job(workspace, meter, size_bytes=card.size_bytes, sha256=card.sha256)
-        fetched = await fetch(wanted.source, job, copy=copy)
+        try:
+            fetched = await fetch(wanted.source, job, copy=copy)
+        except BaseException:  # cancelling, too: of files that are here already, nothing is worth keeping
+            if isinstance(wanted.source, PathSource):
+                shutil.rmtree(workspace, ignore_errors=True)
+            raise
         meter.stage("verify", card.size_bytes)
         path = fetched.location or job.ready
         try:

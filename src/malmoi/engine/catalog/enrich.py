@@ -35,7 +35,8 @@ def described(card: ModelCard, info: ModelFileInfo, fetched: Fetched) -> ModelCa
         known |= {"base": template is None, "capabilities": capabilities}
     if info.gguf is not None:
         known["title"] = card.title if card.title != card.name else info.gguf.name or card.name
-        known["license"] = card.license or info.gguf.license
+    known["license"] = card.license or fetched.license or (info.gguf.license if info.gguf else "")
+    known["languages"] = card.languages or fetched.languages
     return card.model_copy(update=known)
 
 

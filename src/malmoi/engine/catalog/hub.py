@@ -96,7 +96,7 @@ async def fetch_hub(source: HubSource, job: Job) -> Fetched:
         raise ModelFileInvalid(
             f"hf:{source.repo}: the checksum of {source.file or 'its files'} is another one."
         )
-    return Fetched(tuple(records))
+    return Fetched(tuple(records), license=plan.license, languages=plan.languages)
 
 
 def _plan(source: HubSource) -> HubPlan:

@@ -34,7 +34,12 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """The files in `Job.ready`, or those at `location` that are used in place."""
+    """The files in `Job.ready`, or those at `location` that are used in place.
+
+    `license` and `languages` are what the source says of the model; empty: nothing.
+    """
 
     files: tuple[FileRecord, ...]
     location: Path | None = None
+    license: str = ""
+    languages: tuple[str, ...] = ()
