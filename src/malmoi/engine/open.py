@@ -13,13 +13,17 @@ options)`.
 """
 
 from collections.abc import Awaitable, Callable
+from importlib import import_module
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from malmoi.core.errors import MissingExtra, ModelFileInvalid, UnknownName
 from malmoi.core.registry import Registry
 from malmoi.engine.base import Engine
 from malmoi.engine.options import EngineOptions
+
+if TYPE_CHECKING:
+    from malmoi.engine.catalog import ModelCard
 
 Opener: TypeAlias = Callable[..., Awaitable[Engine]]
 
@@ -72,19 +76,23 @@ async def _open_installed(name: str, *, home: Path, options: EngineOptions) -> E
         )
     if card.source.startswith("run:"):
         return await open_run(card.source.removeprefix("run:"), home=home, options=options)
-    return await _open_files(catalog.path(name), name=name, options=options)
+    return await _open_files(catalog.path(name), name=name, card=card, home=home, options=options)
 
 
-async def _open_files(path: Path, *, name: str, options: EngineOptions) -> Engine:
+async def _open_files(
+    path: Path, *, name: str, home: Path, options: EngineOptions, card: "ModelCard | None" = None
+) -> Engine:
     if path.is_dir() or options.torch:
+        # By name, so that nothing here depends on torch.
         try:
-            from malmoi.engine.torch import open_torch
+            opener = import_module("malmoi.engine.torch").open_torch
         except ModuleNotFoundError as error:
             raise MissingExtra("Running a folder of safetensors", "train") from error
-        return await open_torch(path, name=name, options=options)
+        engine: Engine = await opener(path, name=name, options=options)
+        return engine
     from malmoi.engine.llamacpp import open_llamacpp
 
-    return await open_llamacpp(path, name=name, options=options)
+    return await open_llamacpp(path, name=name, card=card, options=options, home=home)
 
 
 async def open_path(rest: str, *, home: Path, options: EngineOptions) -> Engine:
@@ -92,7 +100,9 @@ async def open_path(rest: str, *, home: Path, options: EngineOptions) -> Engine:
     path = Path(rest).expanduser().resolve()
     if not path.exists():
         raise ModelFileInvalid(f"there is no file or folder {path}.")
-    return await _open_files(path, name=path.stem if path.is_file() else path.name, options=options)
+    return await _open_files(
+        path, name=path.stem if path.is_file() else path.name, home=home, options=options
+    )
 
 
 async def open_hf(rest: str, *, home: Path, options: EngineOptions) -> Engine:
@@ -116,9 +126,9 @@ async def open_run(rest: str, *, home: Path, options: EngineOptions) -> Engine:
     for artifact in reversed(made):
         files = sorted(artifact.path.glob("*.gguf"))
         if files:
-            return await _open_files(files[0], name=rest, options=options)
+            return await _open_files(files[0], name=rest, home=home, options=options)
         if (artifact.path / "config.json").is_file():
-            return await _open_files(artifact.path, name=rest, options=options)
+            return await _open_files(artifact.path, name=rest, home=home, options=options)
     raise ModelFileInvalid(
         f"the run {rest} has made no model yet.", fix="Wait for it to finish, or look at its log."
     )
