@@ -87,14 +87,16 @@ class Terminal:
         )  # fmt: skip
         os.close(worker)
         self.seen = b""
+        self._unread = b""
 
     def until(self, text: str) -> str:
-        """Read until `text` has come since the last call."""
-        data = b""
-        while text.encode() not in data:
-            data += os.read(self.main, 4096)
-        self.seen += data
-        return data.decode()
+        """Read on until `text` comes; what follows it is left for the next call."""
+        while text.encode() not in self._unread:
+            data = os.read(self.main, 4096)
+            self.seen += data
+            self._unread += data
+        found, mark, self._unread = self._unread.partition(text.encode())
+        return (found + mark).decode()
 
     def type(self, text: str) -> None:
         os.write(self.main, text.encode())
