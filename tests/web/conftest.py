@@ -1,25 +1,17 @@
-"""The real server with a scripted engine, and Debian's Chromium in front of it.
+"""Debian's Chromium in front of the real server.
 
-All tests here are synchronous: Playwright's synchronous interface holds an event loop of its own while it runs.
+All tests here are synchronous: Playwright's synchronous interface holds an event loop of its own while it
+runs.
 """
 
-import asyncio
-import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from browser_site import RULES, Pages, Site, start_site
+from playwright.sync_api import Browser, Page, sync_playwright
 
-from malmoi.apps.chat import ChatApp
-from malmoi.engine.scripted import Rule, ScriptedEngine
-from malmoi.serve.app import create_app
-from malmoi.serve.server import serve
-from malmoi.serve.settings import HttpSettings, ModelSettings, ServeSettings
+from malmoi.engine.scripted import Rule
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = [
@@ -31,70 +23,18 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-DEMO = (Path(__file__).parent / "demo_reply.md").read_text(encoding="utf-8")
-RULES = (
-    Rule(contains="천천히", reply="하나 둘 셋 넷 다섯 여섯 일곱 여덟 아홉 열 " * 20, hold_after=12),
-    Rule(contains="반이다", reasoning="속담의 뜻을 먼저 살핀다.", reply=DEMO, chunk_tokens=7),
-    Rule(contains="실패", reply="여기까지는", fail_after=2),
-    Rule(when=".", reply="반갑습니다. 오늘은 결제 이야기를 해 봅시다."),
-)
-
-
-@dataclass
-class Site:
-    """A running server."""
-
-    url: str
-    engine: ScriptedEngine
-    loop: asyncio.AbstractEventLoop
-    stop: asyncio.Event
-    thread: threading.Thread
-
-    def release(self) -> None:
-        """Let held streams go on."""
-        self.loop.call_soon_threadsafe(self.engine.release)
-
-    def close(self) -> None:
-        """Stop the server, as a first signal would."""
-        if not self.thread.is_alive():
-            return
-        self.release()
-        self.loop.call_soon_threadsafe(self.stop.set)
-        self.thread.join(timeout=20)
-        assert not self.thread.is_alive()
-
-
-def start_site(home: Path, rules: Sequence[Rule], port: int = 0) -> Site:
-    """Start a server in a thread of its own and wait until it answers."""
-    engine = ScriptedEngine(rules, name="scripted")
-    http = HttpSettings(port=port, shutdown_timeout=1)
-    settings = ServeSettings(home=home, http=http, models=ModelSettings(default="scripted"))
-    ready: Future[tuple[str, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
-
-    async def run() -> None:
-        stop = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        app = create_app(settings, apps=[ChatApp()], engines={"scripted": engine})
-        await serve(app, http, on_ready=lambda url: ready.set_result((url, loop, stop)), stop=stop)
-
-    def work() -> None:
-        try:
-            asyncio.run(run())
-        except BaseException as error:
-            if not ready.done():
-                ready.set_exception(error)
-            raise
-
-    thread = threading.Thread(target=work, name="site", daemon=True)
-    thread.start()
-    url, loop, stop = ready.result(timeout=20)
-    return Site(url, engine, loop, stop, thread)
 
 
 @pytest.fixture
-def site(home: Path) -> Iterator[Site]:
+def rules() -> Sequence[Rule]:
+    """What the engine answers; a test file may say otherwise."""
+    return RULES
+
+
+@pytest.fixture
+def site(home: Path, rules: Sequence[Rule]) -> Iterator[Site]:
     """A server of this test's own."""
-    site = start_site(home, RULES)
+    site = start_site(home, rules)
     yield site
     site.close()
 
@@ -108,46 +48,6 @@ def browser() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser
         browser.close()
-
-
-@dataclass
-class Pages:
-    """Opens pages, and remembers what went wrong on any of them."""
-
-    browser: Browser
-    site: Site
-    contexts: list[BrowserContext] = field(default_factory=list)
-    faults: list[str] = field(default_factory=list)
-    expected: list[str] = field(default_factory=list)
-
-    def __call__(
-        self, *, locale: str = "ko-KR", scheme: Any = "light", width: int = 1280, height: int = 800, **more: Any
-    ) -> Page:
-        """A page in a fresh context, at no address yet."""
-        context = self.browser.new_context(
-            locale=locale,
-            color_scheme=scheme,
-            viewport={"width": width, "height": height},
-            base_url=self.site.url,
-            **more,
-        )
-        context.set_default_timeout(10_000)
-        self.contexts.append(context)
-        page = context.new_page()
-        page.on("pageerror", lambda error: self.faults.append(f"error: {error}"))
-        page.on("dialog", lambda dialog: self.faults.append(f"dialog: {dialog.message}"))
-        page.on("console", lambda message: self._on_console(message.type, message.text))
-        page.on("request", lambda request: self._on_request(request.url))
-        return page
-
-    def _on_console(self, kind: str, text: str) -> None:
-        if kind in ("error", "warning") and not any(known in text for known in self.expected):
-            self.faults.append(f"console {kind}: {text}")
-
-    def _on_request(self, url: str) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("data", "blob") and f"{parts.scheme}://{parts.netloc}" != self.site.url:
-            self.faults.append(f"request to another server: {url}")
 
 
 @pytest.fixture

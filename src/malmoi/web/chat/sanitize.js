@@ -9,7 +9,8 @@ const OPTIONS = {
   ALLOW_DATA_ATTR: false,
   ALLOW_ARIA_ATTR: false,
   ALLOWED_URI_REGEXP: /^(?:https?:|mailto:|data:image\/(?:png|jpeg|gif|webp);base64,)/i,
-  ADD_ATTR: ['target'],
+  // Their values are words, not addresses, so the pattern of addresses is not for them.
+  ADD_URI_SAFE_ATTR: ['target', 'rel', 'start'],
 };
 
 /** @param {string} markup @returns {DocumentFragment} */

@@ -113,7 +113,7 @@ def test_export_and_import(page: Page, say: Say, tmp_path) -> None:  # type: ign
     started.value.save_as(saved)
     assert "내보낼 대화" in json.dumps(json.loads(saved.read_text(encoding="utf-8")), ensure_ascii=False)
     with page.expect_file_chooser() as chooser:
-        page.get_by_role("button", name="파일 고르기").click()
+        page.locator("button", has_text="파일 고르기").click()
     chooser.value.set_files(saved)
     expect(page.locator(".report")).to_contain_text("1개를 가져왔습니다")
     expect(page.locator(".row a", has_text="내보낼 대화")).to_have_count(2)

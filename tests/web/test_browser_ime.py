@@ -1,4 +1,4 @@
-"""Enter and the Hangul input method: the three ways in which chats get it wrong, driven through the browser's own IME."""
+"""Enter and the Hangul input method: the three ways in which chats get it wrong, by the browser's own IME."""
 
 from collections.abc import Callable
 
@@ -16,7 +16,9 @@ def ime(page: Page) -> CDPSession:
 
 
 def compose(ime: CDPSession, text: str) -> None:
-    ime.send("Input.imeSetComposition", {"text": text, "selectionStart": len(text), "selectionEnd": len(text)})
+    ime.send(
+        "Input.imeSetComposition", {"text": text, "selectionStart": len(text), "selectionEnd": len(text)}
+    )
 
 
 def commit(ime: CDPSession, text: str) -> None:
@@ -25,8 +27,11 @@ def commit(ime: CDPSession, text: str) -> None:
 
 def enter(ime: CDPSession, *, processed: bool) -> None:
     """Enter as it is reported during composition (229, "Process"), or plainly."""
-    key = {"key": "Process", "windowsVirtualKeyCode": 229} if processed else {
-        "key": "Enter", "windowsVirtualKeyCode": 13}
+    key = (
+        {"key": "Process", "windowsVirtualKeyCode": 229}
+        if processed
+        else {"key": "Enter", "windowsVirtualKeyCode": 13}
+    )
     ime.send("Input.dispatchKeyEvent", {"type": "rawKeyDown", "code": "Enter", **key})
     ime.send("Input.dispatchKeyEvent", {"type": "keyUp", "code": "Enter", **key})
 
@@ -59,11 +64,14 @@ def test_one_enter_is_enough_even_if_the_browser_reports_it_twice(page: Page, im
     assert sent() == [SENT]
 
 
-def test_enter_that_claims_not_to_compose_does_not_cut_the_last_syllable(page: Page, ime: CDPSession, sent) -> None:  # type: ignore[no-untyped-def]
+def test_enter_that_claims_not_to_compose_does_not_cut_the_last_syllable(
+    page: Page, ime: CDPSession, sent
+) -> None:  # type: ignore[no-untyped-def]
     commit(ime, "안녕하세")
     compose(ime, "요")
     page.locator(".composer textarea").dispatch_event(
-        "keydown", {"key": "Enter", "code": "Enter", "isComposing": False, "bubbles": True, "cancelable": True}
+        "keydown",
+        {"key": "Enter", "code": "Enter", "isComposing": False, "bubbles": True, "cancelable": True},
     )
     commit(ime, "요")
     assert sent() == [SENT]
