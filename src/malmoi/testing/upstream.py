@@ -32,6 +32,7 @@ from malmoi.testing.wire import (
     usage_body,
 )
 
+_LAST_CHUNK = b"0\r\n\r\n"
 _GENERATION = ("/v1/chat/completions", "/v1/completions")
 
 
@@ -158,7 +159,7 @@ class FakeUpstream:
             return
         try:
             await self._route(request, writer, fault)
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             await _send_json(writer, 400, {"error": {"message": f"malformed request: {error!r}"}})
         except ContextOverflow as error:
             said = (
@@ -240,7 +241,7 @@ class FakeUpstream:
                     return
                 await _send_chunk(writer, f"data: {event}\n\n".encode())
                 sent += 1
-            writer.write(b"0\r\n\r\n")
+            writer.write(_LAST_CHUNK)
             await writer.drain()
 
     async def _echo(self, prompt: str) -> dict[str, Any]:
@@ -286,9 +287,11 @@ async def _play_fault(fault: Fault, writer: asyncio.StreamWriter) -> bool:
     elif fault.kind == "error_event":
         error = {"error": {"message": fault.message, "code": 500}}
         await _send_chunk(writer, f"data: {json.dumps(error)}\n\n".encode())
+        writer.write(_LAST_CHUNK)
         return True
     elif fault.kind == "garbage":
         await _send_chunk(writer, b"data: {not json\n\n")
+        writer.write(_LAST_CHUNK)
         return True
     return fault.kind == "cut"
 
