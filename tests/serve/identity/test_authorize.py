@@ -129,7 +129,6 @@ def prepared(browser: Browser, identity: Identity) -> Callable[[str], Awaitable[
         made = {
             name: await identity.accounts.add(None, name, PASSWORD, role) for name, role in people.items()
         }
-        identity.look_again()
         kim = await browser()
         await kim.log_in("kim")
         key = (await kim.post("/api/keys", json={"name": "kim's", "scopes": ["inference"]})).json()

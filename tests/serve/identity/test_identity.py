@@ -84,7 +84,6 @@ async def test_a_session_cookie_is_hidden_from_scripts_and_changes_at_log_in(
     browser: Browser, identity: Identity, database: Database
 ) -> None:
     await identity.accounts.add(None, "kim", PASSWORD)
-    identity.look_again()
     client = await browser()
     client.cookies.set(COOKIE, "planted-by-somebody", domain="127.0.0.1")
     first = await client.log_in("KIM")  # names are compared without case
@@ -240,7 +239,25 @@ async def test_a_key_expires_and_notes_its_use(
     assert listed["requests_per_minute"] == 7
     async with database.session() as session:
         await session.execute(update(ApiKey).values(expires_at=utc_now()))
+    identity.keys.forget()
     assert await identity.keys.find(made["secret"]) is None
+
+
+async def test_a_key_that_another_process_revokes_ends_within_a_second(
+    browser: Browser,
+    identity: Identity,
+    database: Database,
+    settings: ServeSettings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    client = await browser()
+    made = (await client.post("/api/keys", json={"name": "script", "scopes": ["inference"]})).json()
+    key = {"authorization": f"Bearer {made['secret']}"}
+    assert (await client.post("/v1/echo", headers=key)).status_code == 200
+    await Identity(database, settings).keys.revoke(None, made["key"]["id"])
+    now = time.monotonic() + 0.6
+    monkeypatch.setattr("malmoi.serve.identity.keys.time.monotonic", lambda: now)
+    assert (await client.post("/v1/echo", headers=key)).status_code == 401
 
 
 async def test_the_right_id_with_another_secret_is_no_key(browser: Browser, identity: Identity) -> None:

@@ -5,7 +5,7 @@ password takes over the local owner of a server that was open until then, with a
 """
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -25,11 +25,18 @@ _HIGH = frozenset({Role.OWNER, Role.ADMIN})
 
 
 class Accounts:
-    """All accounts. `actor` is who asks for a change; None is the command line, which may do everything."""
+    """All accounts.
 
-    def __init__(self, db: Database, passwords: Passwords) -> None:
+    `actor` is who asks for a change; None is the command line, which may do everything. `on_change` is called
+    after each change, when what is remembered about callers may be wrong.
+    """
+
+    def __init__(
+        self, db: Database, passwords: Passwords, *, on_change: Callable[[], None] = lambda: None
+    ) -> None:
         self._db = db
         self._passwords = passwords
+        self._on_change = on_change
 
     async def add(
         self, actor: Principal | None, name: str, password: str, role: Role | None = None
@@ -64,6 +71,7 @@ class Accounts:
                 account.password_hash = password_hash
         except IntegrityError as error:
             raise Conflict(f"there is an account {name!r} already.", fix="Choose another name.") from error
+        self._on_change()
         return account
 
     async def all(self) -> Sequence[Account]:
@@ -127,6 +135,7 @@ class Accounts:
             if keep_token is not None:
                 ended = ended.where(BrowserSession.token_hash != hash_secret(keep_token))
             await session.execute(ended)
+        self._on_change()
 
     async def change(
         self,
@@ -157,6 +166,7 @@ class Accounts:
             await _check_has_owner(session)
             if disabled:
                 await session.execute(delete(BrowserSession).where(BrowserSession.account_id == account_id))
+        self._on_change()
 
     async def remove(self, actor: Principal | None, account_id: str) -> None:
         """Delete an account with all that is its own; only its usage stays.
@@ -172,6 +182,7 @@ class Accounts:
             _check_may(actor, Role(account.role))
             await session.delete(account)
             await _check_has_owner(session)
+        self._on_change()
 
     async def open_to_this_machine(self) -> Principal | None:
         """The local owner, while no account has a password; None as soon as one has."""

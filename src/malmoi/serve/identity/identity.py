@@ -28,7 +28,7 @@ class Identity:
 
     def __init__(self, db: Database, settings: ServeSettings) -> None:
         self.passwords = Passwords()
-        self.accounts = Accounts(db, self.passwords)
+        self.accounts = Accounts(db, self.passwords, on_change=self.look_again)
         self.sessions = Sessions(db, settings.identity.session_days)
         self.keys = Keys(db)
         self._throttle = LoginThrottle(db, settings.identity.max_failures)
@@ -36,6 +36,7 @@ class Identity:
         self._anonymous_csrf = secrets.token_hex(32)
         self._open_to: Principal | None = None
         self._looked_at = float("-inf")
+        self._changes = 0
 
     async def start(self) -> None:
         """Make the local owner in an empty database."""
@@ -75,13 +76,17 @@ class Identity:
         if not self._is_loopback:
             return None
         if time.monotonic() - self._looked_at >= _LOOK_AGAIN_AFTER:
+            began, changes = time.monotonic(), self._changes
             self._open_to = await self.accounts.open_to_this_machine()
-            self._looked_at = time.monotonic()
+            if changes == self._changes:  # else it may have been read before the change
+                self._looked_at = began
         return self._open_to
 
     def look_again(self) -> None:
-        """Forget whether the server is open: an account has just changed."""
+        """Forget what is remembered about callers: an account has just changed."""
         self._looked_at = float("-inf")
+        self._changes += 1
+        self.keys.forget()
 
     async def log_in(
         self, name: str, password: str, *, address: str, replaces: str | None

@@ -133,7 +133,6 @@ def _add_accounts(router: APIRouter, identity: Identity) -> None:
     async def add_account(principal: AccountAdmin, body: NewAccount) -> AccountItem:
         """Add an account; the first one with a password is an owner, and from then on everybody logs in."""
         account = await accounts.add(principal, body.name, body.password.get_secret_value(), body.role)
-        identity.look_again()
         return AccountItem.of(account)
 
     @router.patch("/accounts/{account_id}")
@@ -148,14 +147,12 @@ def _add_accounts(router: APIRouter, identity: Identity) -> None:
             await _change_password(identity, request, principal, account_id, body)
         else:
             await accounts.change(principal, account_id, role=body.role, disabled=body.disabled)
-        identity.look_again()
         return AccountItem.of(await accounts.get(account_id))
 
     @router.delete("/accounts/{account_id}", status_code=204)
     async def remove_account(principal: AccountAdmin, account_id: str) -> None:
         """Delete an account with its conversations and keys; its usage stays."""
         await accounts.remove(principal, account_id)
-        identity.look_again()
 
 
 def _add_preferences(router: APIRouter, identity: Identity) -> None:
