@@ -66,7 +66,10 @@ def dial(port: int) -> bool:
 
 
 def leave_a_grandchild() -> int:
-    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    quiet = subprocess.DEVNULL
+    process = subprocess.Popen(
+        [sys.executable, "-c", "import time; time.sleep(60)"], stdout=quiet, stderr=quiet
+    )
     return process.pid
 
 

@@ -105,7 +105,7 @@ class _Child:
         self._lock = threading.Lock()
         self._reaped = False
         # -B: under the limit on written files, bytecode would be left behind truncated.
-        self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and script
+        self._process = subprocess.Popen(
             [
                 sys.executable,
                 "-I",

@@ -9,8 +9,9 @@ import pytest
 from web_server import Page, Site
 
 from malmoi.core.errors import DiskFull, DownloadFailed, MalmoiError, ModelFileInvalid
-from malmoi.engine.catalog import web
-from malmoi.engine.catalog.web import Arrived, Remote, ask_size, client, download
+from malmoi.engine.catalog import part
+from malmoi.engine.catalog.part import Arrived, Remote
+from malmoi.engine.catalog.web import ask_size, client, download
 
 DATA = random.Random(7).randbytes(5_000_000)
 SHA = hashlib.sha256(DATA).hexdigest()
@@ -214,7 +215,7 @@ async def test_a_full_disk_is_told_before_the_contents(
 async def test_a_file_larger_than_any_model_is_refused(
     site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(web, "MAX_FILE_BYTES", 1_000_000)
+    monkeypatch.setattr(part, "MAX_FILE_BYTES", 1_000_000)
     for told in (True, False):
         site.pages["/m.gguf"] = Page(DATA, tell_length=told)
         with pytest.raises(MalmoiError):

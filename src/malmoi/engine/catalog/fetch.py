@@ -7,8 +7,9 @@ from malmoi.engine.catalog.job import MODEL_FILE, Fetched, Job
 from malmoi.engine.catalog.local import fetch_path
 from malmoi.engine.catalog.manifest import FileRecord
 from malmoi.engine.catalog.packages import fetch_packages
+from malmoi.engine.catalog.part import Remote
 from malmoi.engine.catalog.source import HubSource, PackageParts, PathSource, Source, UrlSource
-from malmoi.engine.catalog.web import Remote, ask_size, client, download
+from malmoi.engine.catalog.web import ask_size, client, download
 from malmoi.engine.modelfile import check_model_async
 
 

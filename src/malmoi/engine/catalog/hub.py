@@ -23,8 +23,9 @@ from malmoi.engine.catalog.blocking import in_thread
 from malmoi.engine.catalog.disk import require_room
 from malmoi.engine.catalog.job import MODEL_FILE, Fetched, Job
 from malmoi.engine.catalog.manifest import FileRecord
+from malmoi.engine.catalog.part import Remote
 from malmoi.engine.catalog.source import HubSource
-from malmoi.engine.catalog.web import Remote, client, download
+from malmoi.engine.catalog.web import client, download
 from malmoi.engine.modelfile.folder import check_options
 
 if TYPE_CHECKING:

@@ -7,65 +7,19 @@ where a checksum will tell.
 """
 
 import asyncio
-import hashlib
-import json
-import os
-import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Event
-from typing import Any
 
 import httpx
 
-from malmoi.core.errors import DownloadFailed, ModelFileInvalid
-from malmoi.core.files import full, write_json
-from malmoi.engine.catalog.blocking import check, in_thread
+from malmoi.engine.catalog.blocking import in_thread
 from malmoi.engine.catalog.disk import require_room
+from malmoi.engine.catalog.part import Again, Arrived, Part, Remote, failed
 
 MAX_REDIRECTS = 5
-MAX_FILE_BYTES = 2_000_000_000_000
 ATTEMPTS = 4
 _STEP = 1 << 20
-_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
-
-
-@dataclass(frozen=True, slots=True)
-class Remote:
-    """A file to fetch.
-
-    Attributes:
-        url: http or https.
-        size: its length, where known.
-        sha256: its checksum, where known.
-        git_sha1: the checksum of its git blob, where known.
-        headers: sent to the first host only.
-    """
-
-    url: str
-    size: int | None = None
-    sha256: str | None = None
-    git_sha1: str | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def has_checksum(self) -> bool:
-        """Whether the contents can be proved at the end."""
-        return self.sha256 is not None or self.git_sha1 is not None
-
-
-@dataclass(frozen=True, slots=True)
-class Arrived:
-    """A downloaded file."""
-
-    size: int
-    sha256: str
-
-
-class _Again(Exception):
-    """A failure that another attempt may get over."""
 
 
 def client() -> httpx.AsyncClient:
@@ -99,7 +53,7 @@ async def download(
         ModelFileInvalid: the contents are not those that were promised; they are removed.
         DiskFull: no room.
     """
-    part = _Part(remote, target)
+    part = Part(remote, target)
     await in_thread(part.resume)
     if part.is_whole:
         return await in_thread(part.finish)
@@ -109,24 +63,24 @@ async def download(
         try:
             await _attempt(http, remote, part, on_bytes)
             return await in_thread(part.finish)
-        except (_Again, httpx.TransportError) as error:
+        except (Again, httpx.TransportError) as error:
             failures = 1 if part.size > before else failures + 1  # as long as it moves, it goes on
             if failures == ATTEMPTS:
-                raise _failed(remote, str(error) or type(error).__name__) from error
+                raise failed(remote, str(error) or type(error).__name__) from error
         await asyncio.sleep(pause * 2 ** (failures - 1))
 
 
 async def _attempt(
-    http: httpx.AsyncClient, remote: Remote, part: "_Part", on_bytes: Callable[[int, int], None]
+    http: httpx.AsyncClient, remote: Remote, part: "Part", on_bytes: Callable[[int, int], None]
 ) -> None:
     async with _get(http, remote, part.request_headers()) as response:
         if response.status_code == 416:  # what we have is not a beginning of what is there
             part.restart()
-            raise _Again("the server has another file now")
+            raise Again("the server has another file now")
         if response.status_code not in (200, 206):
             _refuse_status(remote, response.status_code)
         if response.headers.get("content-encoding", "identity") != "identity":
-            raise _failed(remote, "the server sent it compressed though asked not to")
+            raise failed(remote, "the server sent it compressed though asked not to")
         total = part.begin(response)
         if total:
             require_room(part.path.parent, total - part.size)
@@ -142,7 +96,7 @@ async def _attempt(
             part.write(waiting)
         on_bytes(part.size, total)
         if total and part.size < total:
-            raise _Again(f"it ended after {part.size} of {total} bytes")
+            raise Again(f"it ended after {part.size} of {total} bytes")
 
 
 async def ask_size(http: httpx.AsyncClient, remote: Remote) -> int:
@@ -157,8 +111,8 @@ async def ask_size(http: httpx.AsyncClient, remote: Remote) -> int:
                 _refuse_status(remote, response.status_code)
             length = response.headers.get("content-length", "")
             return int(length) if length.isdigit() else 0
-    except (_Again, httpx.TransportError) as error:
-        raise _failed(remote, str(error) or type(error).__name__) from error
+    except (Again, httpx.TransportError) as error:
+        raise failed(remote, str(error) or type(error).__name__) from error
 
 
 @asynccontextmanager
@@ -170,7 +124,7 @@ async def _get(
         async with _follow(http, remote, headers) as response:
             yield response
     except httpx.InvalidURL as error:  # the client looks at the next address itself, before we can
-        raise _failed(remote, f"the address is not followed: {error}") from error
+        raise failed(remote, f"the address is not followed: {error}") from error
 
 
 @asynccontextmanager
@@ -187,130 +141,12 @@ async def _follow(
                 return
             onward = url.join(response.headers["location"])
         if onward.scheme not in ("http", "https") or (url.scheme == "https" and onward.scheme != "https"):
-            raise _failed(remote, f"it redirects to {onward.scheme or 'nothing'}:, which is not followed")
+            raise failed(remote, f"it redirects to {onward.scheme or 'nothing'}:, which is not followed")
         url = onward
-    raise _failed(remote, f"it redirects more than {MAX_REDIRECTS} times")
-
-
-class _Part:
-    """The unfinished file, its hash so far, and the note of where it came from."""
-
-    def __init__(self, remote: Remote, target: Path) -> None:
-        self._remote = remote
-        self._target = target
-        self.path = target.with_name(f"{target.name}.part")
-        self._note_path = target.with_name(f"{target.name}.note")
-        self._note: dict[str, Any] = {}
-        self._digest = hashlib.sha256()
-        self.size = 0
-        self.is_whole = False
-
-    def resume(self, stop: Event) -> None:
-        """Take up what is there: the finished file, or the part that its note vouches for."""
-        self._target.parent.mkdir(parents=True, exist_ok=True)
-        if self._target.is_file() and self._target.stat().st_size == self._remote.size:
-            self.path, self.is_whole = self._target, True
-        else:
-            try:
-                self._note = json.loads(self._note_path.read_text())
-            except (OSError, ValueError):
-                self._note = {}
-            known = self._note.get("validator") or self._remote.has_checksum
-            if self._note.get("url") != self._remote.url or not known or not self.path.is_file():
-                self.restart()
-                return
-        with self.path.open("rb") as file:
-            while piece := file.read(_STEP):
-                check(stop)
-                self._digest.update(piece)
-                self.size += len(piece)
-
-    def restart(self) -> None:
-        """Forget what has arrived."""
-        self.path.write_bytes(b"")
-        self._note, self._digest, self.size = {}, hashlib.sha256(), 0
-
-    def request_headers(self) -> dict[str, str]:
-        """Ask for the rest, on condition that the file is still the same one."""
-        if not self.size:
-            return {}
-        condition = {"If-Range": self._note["validator"]} if self._note.get("validator") else {}
-        return {"Range": f"bytes={self.size}-", **condition}
-
-    def begin(self, response: httpx.Response) -> int:
-        """Look at the answer: the rest, or all of it anew. Returns the size of the whole; 0: not told."""
-        if response.status_code == 206:
-            told = _RANGE.fullmatch(response.headers.get("content-range", ""))
-            if told is None or int(told[1]) != self.size:
-                self.restart()
-                raise _Again("the server sent another range than was asked for")
-            total = int(told[3]) if told[3].isdigit() else 0
-        else:
-            self.restart()
-            length = response.headers.get("content-length", "")
-            total = int(length) if length.isdigit() else 0
-        wanted = self._remote.size
-        if total > MAX_FILE_BYTES or (wanted is not None and total not in (0, wanted)):
-            raise _failed(self._remote, f"it has {total} bytes, not {wanted or f'at most {MAX_FILE_BYTES}'}")
-        tag = response.headers.get("etag", "")
-        validator = tag if tag and not tag.startswith("W/") else response.headers.get("last-modified", "")
-        self._note = {"url": self._remote.url, "validator": validator}
-        write_json(self._note_path, self._note)
-        return total or wanted or 0
-
-    def write(self, pieces: list[bytes]) -> None:
-        """Append."""
-        try:
-            with self.path.open("r+b") as file:
-                file.seek(self.size)
-                for piece in pieces:
-                    if self.size + len(piece) > (self._remote.size or MAX_FILE_BYTES):
-                        raise _failed(self._remote, "it is larger than it should be")
-                    file.write(piece)
-                    self._digest.update(piece)
-                    self.size += len(piece)
-        except OSError as error:
-            raise full(error, self.path) from error
-
-    def finish(self, stop: Event) -> Arrived:
-        """Check the contents, flush them to disk, and put the file in its place."""
-        sha256 = self._digest.hexdigest()
-        wrong = ""
-        if self._remote.sha256 is not None and sha256 != self._remote.sha256:
-            wrong = f"has sha256 {sha256}, not {self._remote.sha256}"
-        if self._remote.git_sha1 is not None and (found := self._git_sha1(stop)) != self._remote.git_sha1:
-            wrong = f"has the git checksum {found}, not {self._remote.git_sha1}"
-        if wrong:
-            self.path.unlink()
-            self._note_path.unlink(missing_ok=True)
-            raise ModelFileInvalid(
-                f"{self._target.name} {wrong}; it was removed.",
-                fix="Try again; else do not trust its source.",
-            )
-        with self.path.open("rb") as file:
-            os.fsync(file.fileno())
-        self.path.replace(self._target)
-        self._note_path.unlink(missing_ok=True)
-        return Arrived(self.size, sha256)
-
-    def _git_sha1(self, stop: Event) -> str:
-        """Git's name of a file: SHA-1 of its length and contents."""
-        digest = hashlib.sha1(b"blob %d\0" % self.size, usedforsecurity=False)
-        with self.path.open("rb") as file:
-            while piece := file.read(_STEP):
-                check(stop)
-                digest.update(piece)
-        return digest.hexdigest()
+    raise failed(remote, f"it redirects more than {MAX_REDIRECTS} times")
 
 
 def _refuse_status(remote: Remote, status: int) -> None:
     if status in (408, 425, 429) or status >= 500:
-        raise _Again(f"the server answered {status}")
-    raise _failed(remote, f"the server answered {status}")
-
-
-def _failed(remote: Remote, why: str) -> DownloadFailed:
-    return DownloadFailed(
-        f"{remote.url.partition('?')[0]} could not be downloaded: {why}.",
-        fix="Try again: what has arrived is kept.",
-    )
+        raise Again(f"the server answered {status}")
+    raise failed(remote, f"the server answered {status}")
