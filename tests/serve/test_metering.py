@@ -195,6 +195,7 @@ async def test_the_rows_add_up_to_what_the_engine_counted(database: Database) ->
     """Whole answers, streams that are cancelled, and engines that fail: every token is charged, once."""
     metering = metering_of(database, tokens_per_minute=10**9)
     engine = {"prompt": 0, "completion": 0}
+    streaming = asyncio.Semaphore(0)
 
     async def run(number: int) -> None:
         reservation = await begin(metering, key_of() if number % 2 else KIM, prompt=7, most=50)
@@ -210,16 +211,21 @@ async def test_the_rows_add_up_to_what_the_engine_counted(database: Database) ->
                 if number % 5 == 0 and completion == 3:
                     raise RuntimeError("the engine died")
             if number % 3 == 0:
-                await asyncio.Event().wait()  # until cancelled
+                streaming.release()
+                await asyncio.Event().wait()  # until the client leaves
             reason = "stop"
         finally:
-            settled = metering.settle(reservation, Usage(prompt, completion), finish_reason=reason, seconds=0)
-            await asyncio.shield(asyncio.create_task(settled))
+            usage = Usage(prompt, completion)
+            await metering.settle(reservation, usage, finish_reason=reason, seconds=0)
 
     tasks = [asyncio.create_task(run(number)) for number in range(40)]
-    await asyncio.wait(tasks, timeout=3, return_when=asyncio.ALL_COMPLETED)
-    for task in tasks:
-        task.cancel()
+    for _ in range(sum(1 for number in range(40) if number % 3 == 0 and (number % 5 or number % 11 < 3))):
+        await streaming.acquire()
+    await asyncio.wait([task for number, task in enumerate(tasks) if number % 3])
+    for _ in range(2):  # twice, so that the second one hits the settling
+        for task in tasks:
+            task.cancel()
+        await asyncio.sleep(0)
     await asyncio.gather(*tasks, return_exceptions=True)
     await metering.stop()
     rows = await events(database)

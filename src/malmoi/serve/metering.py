@@ -72,6 +72,7 @@ class Metering:
         )
         self._server = f"{socket.gethostname()}:{settings.http.port}"[:128]
         self._unwritten: dict[str, tuple[Reservation, UsageEvent]] = {}
+        self._writing: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Charge what this server had reserved when it died, and what no server can still be working on."""
@@ -90,7 +91,9 @@ class Metering:
                 await session.delete(row)
 
     async def stop(self) -> None:
-        """Write the usage rows that could not be written before."""
+        """Wait for the rows that are being written, and write those that could not be written before."""
+        if self._writing:
+            await asyncio.wait(self._writing)
         await self._write_left_over()
 
     async def open(
@@ -161,7 +164,11 @@ class Metering:
         """
         event = _event(reservation, usage, finish_reason=finish_reason, seconds=seconds)
         self._unwritten[reservation.request_id] = (reservation, event)
-        await self._write_left_over()
+        # In a task of its own: a stream that is cancelled is paid for as well.
+        task = asyncio.create_task(self._write_left_over(), name="usage")
+        self._writing.add(task)
+        task.add_done_callback(self._writing.discard)
+        await asyncio.shield(task)
 
     async def _write_left_over(self) -> None:
         for request_id, (reservation, event) in list(self._unwritten.items()):
