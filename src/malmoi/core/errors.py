@@ -18,6 +18,7 @@ in one place (`serve/errors.py`). Anything else that escapes is a bug.
     ├── ModelFileInvalid       a model file that must not be loaded
     ├── DownloadFailed         a download that could not be finished; it can be resumed
     ├── DiskFull               no room; nothing that was there is lost
+    ├── SandboxFailed          a parser in a child process crashed or took too much (core/sandbox.py)
     ├── MissingExtra           an optional dependency is not installed
     ├── Unsupported            the engine cannot do this
     ├── StructuredOutputInvalid  the model's answer does not fit its schema, after one repair

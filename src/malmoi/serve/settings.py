@@ -44,6 +44,8 @@ class ModelSettings(_Section):
     """Model that answers when a request or person names none."""
     preload: bool = True
     """Load the default model at the start instead of at the first request."""
+    download: bool = True
+    """Fetch the default model at the start if it is not here yet."""
     max_loaded: int = Field(2, ge=1)
     """Models kept in memory; the one unused for longest makes room."""
     remote: dict[str, str] = Field(default_factory=dict)
@@ -64,14 +66,14 @@ class AdmissionSettings(_Section):
 
 
 class LimitSettings(_Section):
-    """Limits that hold where a key has none of its own; 0 means no limit."""
+    """Limits of an account with all its keys together; a key's own come on top. 0 means no limit."""
 
     requests_per_minute: int = Field(0, ge=0)
-    """Requests per minute of one key or account."""
+    """Requests per minute of one account."""
     tokens_per_minute: int = Field(0, ge=0)
-    """Prompt and completion tokens per minute of one key or account."""
+    """Prompt and completion tokens per minute of one account."""
     tokens_per_day: int = Field(0, ge=0)
-    """Prompt and completion tokens per day (UTC) of one key or account."""
+    """Prompt and completion tokens per day (UTC) of one account."""
 
 
 class IdentitySettings(_Section):
