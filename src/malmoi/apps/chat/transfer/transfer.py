@@ -188,8 +188,8 @@ class Transfer:
             deleted_at=None,
         )
         if messages:
-            leaf = conversation.active_leaf if conversation.active_leaf in ids else messages[0].id
-            row.active_leaf_id = newest_leaf(_Linked.all(messages, ids), ids[leaf])
+            leaf = ids.get(conversation.active_leaf or "")
+            row.active_leaf_id = leaf or newest_leaf(_Linked.all(messages, ids), ids[messages[0].id])
         session.add(row)
         await session.flush()
         await self._index.put_title(session, row)
