@@ -253,12 +253,13 @@ async def open_http(
         patience=replace(patience, read_timeout=timeout) if timeout is not None else patience,
         local=all(is_local(each) for each in urls),
     )
+    newer = any(each.host == "api.openai.com" for each in urls)
     try:
         found = await find_model(connection, model)
         connection.model = found.model
         known = frozenset(capabilities) if capabilities is not None else None
         if known is None:
-            found = await probe(connection, found)
+            found = await probe(connection, found, newer_limit=newer)
     except BaseException:  # also when cancelled: the connections must not stay open
         await connection.close()
         raise
@@ -268,7 +269,7 @@ async def open_http(
         name=name or found.model,
         num_slots=num_slots,
         extra=extra or {},
-        newer_limit=any(each.host == "api.openai.com" for each in urls),
+        newer_limit=newer,
     )
 
 

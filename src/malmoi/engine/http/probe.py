@@ -95,15 +95,21 @@ async def find_model(connection: Connection, model: str) -> Found:
     )
 
 
-async def probe(connection: Connection, found: Found) -> Found:
+async def probe(connection: Connection, found: Found, *, newer_limit: bool = False) -> Found:
     """Ask for each capability once, with requests of a few tokens.
+
+    Args:
+        connection: to the upstream.
+        found: what its list of models told.
+        newer_limit: conversations are limited by `max_completion_tokens`, as OpenAI's newer models want it.
 
     Raises:
         EngineUnavailable, Overloaded: the upstream does not answer; nothing can be said.
     """
     can: set[Capability] = {"adapters"} if found.adapters else set()
     model = found.model
-    chat = {"model": model, "messages": _HELLO, "max_tokens": 1, "stream": False}
+    limit = "max_completion_tokens" if newer_limit else "max_tokens"
+    chat = {"model": model, "messages": _HELLO, limit: 1, "stream": False}
     if await _ask(connection, "/chat/completions", chat) is not None:
         can |= {"generate", "chat"}
         if (
@@ -115,7 +121,7 @@ async def probe(connection: Connection, found: Found) -> Found:
             await _ask(connection, "/chat/completions", {**chat, "logprobs": True, "top_logprobs": 1})
         ):
             can.add("logprobs")
-        if await _follows_schema(connection, chat):
+        if await _follows_schema(connection, {**chat, limit: 24}):
             can.add("grammar")
     echo = {"model": model, "prompt": "a b c", "max_tokens": 1, "echo": True, "logprobs": 1, "stream": False}
     echoed = await _ask(connection, "/completions", echo)
@@ -170,9 +176,10 @@ def _has_logprobs(answer: dict[str, Any] | None) -> bool:
 async def _follows_schema(connection: Connection, chat: dict[str, Any]) -> bool:
     """Whether the answer begins as the schema would have it; servers that ignore it say hello."""
     wanted = {"type": "json_schema", "json_schema": {"name": "answer", "schema": _SCHEMA, "strict": True}}
-    answer = await _ask(
-        connection, "/chat/completions", {**chat, "max_tokens": 12, "response_format": wanted}
-    )
+    body = {**chat, "response_format": wanted}
+    # Greedy: llama-server lets a sampled answer begin with a code fence. Some models take no temperature.
+    answer = await _ask(connection, "/chat/completions", {**body, "temperature": 0})
+    answer = answer or await _ask(connection, "/chat/completions", body)
     message = _choice(answer).get("message")
     text = message.get("content") if isinstance(message, dict) else None
     compact = re.sub(r"\s", "", text) if isinstance(text, str) else ""
