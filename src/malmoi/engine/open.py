@@ -25,6 +25,8 @@ from malmoi.engine.options import EngineOptions
 if TYPE_CHECKING:
     from malmoi.engine.catalog import ModelCard
 
+REMOTE_SLOTS = 64
+
 Opener: TypeAlias = Callable[..., Awaitable[Engine]]
 
 
@@ -140,7 +142,15 @@ async def open_http(ref: str, *, home: Path, options: EngineOptions) -> Engine:
 
     url, _, model = ref.partition("#")
     key = options.api_key.get_secret_value() if options.api_key else None
-    return await open_remote(url, model, api_key=key, timeout=options.timeout)
+    return await open_remote(
+        url,
+        model,
+        api_key=key,
+        timeout=options.timeout,
+        # The usual number is for this machine; a server elsewhere has its own queue and takes more.
+        num_slots=options.slots if "slots" in options.model_fields_set else REMOTE_SLOTS,
+        context_length=options.context_length,
+    )
 
 
 async def open_scripted(rest: str, *, home: Path, options: EngineOptions) -> Engine:
