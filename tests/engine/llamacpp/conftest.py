@@ -2,14 +2,13 @@
 
 import asyncio
 import json
-import os
 import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from llamacpp_server import FakeChild, ScriptedServer
+from llamacpp_server import FakeChild, ScriptedServer, real_model
 
 from malmoi.engine.base import Capability, EngineInfo, Sampling
 from malmoi.engine.llamacpp.connection import Connection
@@ -85,8 +84,5 @@ def fake_spec(tmp_path: Path) -> Callable[..., ServerSpec]:
 
 @pytest.fixture
 def model_file() -> Path:
-    """A real GGUF model, from MALMOI_TEST_MODEL."""
-    name = os.environ.get("MALMOI_TEST_MODEL")
-    if not name:
-        pytest.skip("MALMOI_TEST_MODEL names no GGUF file")
-    return Path(name)
+    """See `real_model`."""
+    return real_model()

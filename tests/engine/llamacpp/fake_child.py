@@ -1,7 +1,7 @@
 """The child program over a fake of the native library: what `Supervisor` tests start instead of llama.cpp.
 
-The model file is JSON: {"load": [...]} with one word for each start ("ready", "refuse", "crash", "hang"; the last
-one counts for all later starts), and "health": "ok" | "hang".
+The model file is JSON: {"load": [...]} with one word for each start ("ready", "refuse", "crash", "hang"; the
+last one counts for all later starts).
 """
 
 import json
@@ -13,19 +13,17 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    script: dict[str, Any] = {}
+    script: ClassVar[dict[str, Any]] = {}
 
     def log_message(self, *args: object) -> None:
         pass
 
     def do_GET(self) -> None:
-        if self.script.get("health") == "hang":
-            time.sleep(60)
         self._answer(b'{"status": "ok"}')
 
     def do_POST(self) -> None:

@@ -2,8 +2,12 @@
 
 import asyncio
 import json
+import os
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from malmoi.engine.llamacpp.connection import Connection
 
@@ -38,7 +42,7 @@ def whole(value: Any, status: int = 200) -> list[Any]:
 
 @dataclass
 class ScriptedServer:
-    """Answers each path by its next script: bytes are sent, HANG waits, CUT breaks off. Remembers what came."""
+    """Answers each path by its next script: bytes are sent, HANG waits, CUT breaks off."""
 
     scripts: dict[str, list[list[Any]]] = field(default_factory=dict)
     requests: list[tuple[str, Any]] = field(default_factory=list)
@@ -58,7 +62,7 @@ class ScriptedServer:
             length = int(head.lower().split("content-length: ")[1].split("\r\n")[0])
             body = await reader.readexactly(length)
             self.requests.append((path, json.loads(body) if body else None))
-            script = self.scripts[path]
+            script = self.scripts.get(path) or [whole({"status": "ok"})]
             for part in script.pop(0) if len(script) > 1 else script[0]:
                 if part is HANG:
                     await reader.read()
@@ -90,3 +94,11 @@ class FakeChild:
 
     async def stop(self, *, patience: float = 0) -> None:
         self.ended.set()
+
+
+def real_model() -> Path:
+    """A real GGUF model, from MALMOI_TEST_MODEL; without it the test is skipped."""
+    name = os.environ.get("MALMOI_TEST_MODEL")
+    if not name:
+        pytest.skip("MALMOI_TEST_MODEL names no GGUF file")
+    return Path(name)

@@ -146,7 +146,7 @@ async def test_an_answer_that_breaks_off(server: ScriptedServer, open_fake: Open
 
 async def test_an_internal_error_is_typed(server: ScriptedServer, open_fake: Open) -> None:
     server.answer("/completion", [b"HTTP/1.1 500 X\r\nContent-Length: 4\r\n\r\noops"])
-    with pytest.raises(Exception, match="llama.cpp failed: status 500") as caught:
+    with pytest.raises(Exception, match=r"llama\.cpp failed: status 500") as caught:
         await read(await open_fake())
     assert type(caught.value).__name__ == "EngineError"
 

@@ -1,4 +1,4 @@
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pytest
 
@@ -16,7 +16,7 @@ class Fixed:
     segments: tuple[str, ...]
     name: str = "fixed"
     style: Style = "plain"
-    sampling: Sampling = Sampling()
+    sampling: Sampling = field(default_factory=Sampling)
 
     def render(self, chat: Chat, *, add_generation_prompt: bool = True) -> Rendered:
         return Rendered(self.segments)

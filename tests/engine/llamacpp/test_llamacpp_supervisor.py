@@ -54,10 +54,14 @@ async def test_a_killed_child_comes_back_and_its_requests_fail_at_once(fake_spec
     try:
         first = supervisor.pid
         child = await supervisor.child()
-        with pytest.raises(ConnectionLost):
+
+        async def read_and_kill() -> None:
             async with child.connection.events("/completion", {}) as reply:
                 async for _ in reply.events():
                     os.kill(first or 0, signal.SIGKILL)
+
+        with pytest.raises(ConnectionLost):
+            await read_and_kill()
         while supervisor.ready:
             await asyncio.sleep(0.001)
         second = await supervisor.child()  # waits until it is back
@@ -67,6 +71,21 @@ async def test_a_killed_child_comes_back_and_its_requests_fail_at_once(fake_spec
     finally:
         await supervisor.close()
     assert not alive(second.pid)
+
+
+async def test_after_a_lost_connection_the_next_request_gets_a_living_child(fake_spec: Spec) -> None:
+    supervisor = Supervisor(fake_spec("ready"), name="m", watch=Watch(every=60, first_delay=0.01))
+    await supervisor.start()
+    try:
+        first = await supervisor.child()
+        supervisor.lost(first, ConnectionLost("for once"))
+        assert not supervisor.ready
+        assert await supervisor.child() is first  # it was well
+        os.kill(first.pid, signal.SIGKILL)
+        supervisor.lost(first, ConnectionLost("killed"))
+        assert (await supervisor.child()).pid != first.pid
+    finally:
+        await supervisor.close()
 
 
 async def test_a_child_that_hangs_is_killed_and_started_again(fake_spec: Spec) -> None:

@@ -233,7 +233,7 @@ class LlamaCppEngine:
         try:
             yield child.connection
         except ConnectionLost as error:
-            raise self._supervisor.lost(error) from error
+            raise self._supervisor.lost(child, error) from error
 
     def _require(self, capability: Capability) -> None:
         if capability not in self._info.capabilities:

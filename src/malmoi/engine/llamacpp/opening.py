@@ -116,6 +116,8 @@ async def _engine(
     # The file need not say it: ask the tokeniser whether it puts a start token before nothing.
     answer = await connection.request("POST", "/tokenize", {"content": "", "add_special": True}, timeout=30)
     writer = PromptWriter(name, template, facts.bos_token or "", adds_bos=bool(answer.json()["tokens"]))
+    # llama.cpp rounds the context up to a multiple of 256.
+    slots = (await connection.request("GET", "/slots", timeout=30)).json()
     capabilities: set[Capability] = {"tokenize"}
     embedding_size = None
     if options.embeddings:
@@ -132,7 +134,7 @@ async def _engine(
         name=name,
         kind="llamacpp",
         capabilities=frozenset(capabilities),
-        context_length=spec.context_length,
+        context_length=min(int(slot["n_ctx"]) for slot in slots),
         num_slots=spec.slots,
         embedding_size=embedding_size,
         adapters=tuple(options.adapters),

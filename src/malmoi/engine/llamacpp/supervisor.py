@@ -56,6 +56,7 @@ class Supervisor:
         self._start = start
         self._child: Child | None = None
         self._ready = asyncio.Event()
+        self._suspected = asyncio.Event()
         self._failure: EngineError | None = None
         self._closed = False
         self._task: asyncio.Task[None] | None = None
@@ -101,8 +102,11 @@ class Supervisor:
             raise EngineUnavailable(f"the engine of {self._name} is restarting after a crash.")
         return self._child
 
-    def lost(self, error: ConnectionLost) -> EngineError:
-        """What a request is told whose connection broke."""
+    def lost(self, child: Child, error: ConnectionLost) -> EngineError:
+        """What a request is told whose connection broke; the child is checked before the next one gets it."""
+        if child is self._child and self.ready:
+            self._ready.clear()
+            self._suspected.set()
         if self._closed:
             return EngineUnavailable(f"the engine of {self._name} was closed.", fix="Open the model again.")
         return EngineUnavailable(
@@ -165,14 +169,22 @@ class Supervisor:
     async def _watch_child(self, child: Child) -> str:
         """Return when the child has ended, or was killed because it did not answer; why, in words."""
         gone = asyncio.ensure_future(child.wait())
+        suspected = asyncio.ensure_future(self._suspected.wait())
         failures = 0
         try:
             while True:
-                done, _ = await asyncio.wait([gone], timeout=self._watch.every)
-                if done:
+                await asyncio.wait(
+                    [gone, suspected], timeout=self._watch.every, return_when=asyncio.FIRST_COMPLETED
+                )
+                if gone.done():
                     return gone.result()
-                if await self._healthy(child):
+                healthy = await self._healthy(child)
+                if suspected.done():
+                    self._suspected.clear()
+                    suspected = asyncio.ensure_future(self._suspected.wait())
+                if healthy:
                     failures = 0
+                    self._ready.set()
                     continue
                 failures += 1
                 if failures >= self._watch.failures:
@@ -180,6 +192,8 @@ class Supervisor:
                     return f"it did not answer {failures} health checks and was killed"
         finally:
             gone.cancel()
+            suspected.cancel()
+            self._suspected.clear()
 
     async def _healthy(self, child: Child) -> bool:
         try:
