@@ -62,6 +62,11 @@ export function Search({ onClose }) {
   };
   const onKeyDown = (/** @type {KeyboardEvent} */ event) => {
     if (event.isComposing) return;
+    if (event.key === 'Escape') { // a search field would take it to empty itself
+      event.preventDefault();
+      onClose();
+      return;
+    }
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     if (step && found.length) {
       event.preventDefault();

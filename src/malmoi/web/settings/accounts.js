@@ -9,7 +9,7 @@ import { session } from '../shell/state.js';
 import { Icon } from '../shell/icons.js';
 import { Confirm, Dialog } from '../shell/dialog.js';
 
-const ROLES = ['member', 'admin', 'owner'];
+const ROLES = ['member', 'auditor', 'admin', 'owner'];
 
 export function Accounts() {
   const accounts = useSignal(/** @type {any[]} */ ([]));
@@ -29,19 +29,19 @@ export function Accounts() {
         onChange=${(event) => attempt(async () => { try { await patch(`/accounts/${account.id}`, { role: event.currentTarget.value }); } finally { await load(); } })}>
         ${ROLES.map((role) => html`<option value=${role}>${t(`accounts.role_${role}`)}</option>`)}</select>
       <button type="button" class="button small danger quiet" disabled=${account.id === own} aria-label=${`${t('action.delete')}: ${account.name}`} onClick=${() => { removing.value = account; }}>${t('action.delete')}</button></li>`)}</ul>
-    ${making.value && html`<${NewAccount} onClose=${() => { making.value = false; }} onMade=${() => { making.value = false; attempt(load); }} />`}
+    ${making.value && html`<${NewAccount} isFirst=${!accounts.value.some((account) => account.has_password)} onClose=${() => { making.value = false; }} onMade=${() => { making.value = false; attempt(load); }} />`}
     ${removing.value && html`<${Confirm} title=${t('accounts.delete')} text=${t('accounts.delete_ask', { name: removing.value.name })} action=${t('action.delete')}
       onClose=${() => { removing.value = null; }} onConfirm=${() => { const { id } = removing.value; attempt(async () => { await remove(`/accounts/${id}`); await load(); }); }} />`}`;
 }
 
-/** @param {{onClose: () => void, onMade: () => void}} props */
-function NewAccount({ onClose, onMade }) {
+/** @param {{isFirst: boolean, onClose: () => void, onMade: () => void}} props `isFirst`: nobody has a password yet */
+function NewAccount({ isFirst, onClose, onMade }) {
   const failed = useSignal('');
   const make = async (/** @type {SubmitEvent} */ event) => {
     event.preventDefault();
     const data = new FormData(/** @type {HTMLFormElement} */ (event.currentTarget));
     try {
-      await post('/accounts', { name: String(data.get('name')).trim(), password: data.get('password'), role: data.get('role') });
+      await post('/accounts', { name: String(data.get('name')).trim(), password: data.get('password'), role: isFirst ? 'owner' : data.get('role') });
       onMade();
     } catch (error) {
       const { text, fix } = explain(error, t);
@@ -53,7 +53,8 @@ function NewAccount({ onClose, onMade }) {
       <form class="form" onSubmit=${make}>
         <label>${t('login.name')}<input name="name" required maxlength="80" autocomplete="off" autofocus /></label>
         <label>${t('login.password')}<input name="password" type="password" required minlength="10" autocomplete="new-password" /></label>
-        <label>${t('accounts.role')}<select name="role">${ROLES.slice(0, 2).map((role) => html`<option value=${role}>${t(`accounts.role_${role}`)}</option>`)}</select></label>
+        ${isFirst ? html`<p class="quiet">${t('accounts.first')}</p>`
+          : html`<label>${t('accounts.role')}<select name="role">${ROLES.map((role) => html`<option key=${role} value=${role}>${t(`accounts.role_${role}`)}</option>`)}</select></label>`}
         ${failed.value && html`<p class="field-error" role="alert">${failed.value}</p>`}
         <div class="dialog-actions"><button type="button" class="button" onClick=${onClose}>${t('action.cancel')}</button><button type="submit" class="button primary">${t('accounts.make')}</button></div>
       </form>

@@ -5,7 +5,7 @@ import { html } from './view.js';
 import { t } from './i18n.js';
 import { route } from './router.js';
 import { explain } from './api.js';
-import { drawerOpen, loadModels, loadSession, mustSignIn, session } from './state.js';
+import { drawerOpen, isNarrow, loadModels, loadSession, mustSignIn, session } from './state.js';
 import { Notices, attempt } from './notices.js';
 import { Login } from './login.js';
 import { SidebarFrame } from './sidebar-frame.js';
@@ -13,7 +13,6 @@ import { Mark } from './icons.js';
 import { ChatPage } from '../chat/chat-page.js';
 import { Search } from '../chat/search.js';
 import { loadLists, resetFresh, startNew } from '../chat/store.js';
-import { SettingsPage } from '../settings/settings-page.js';
 
 const failure = signal(/** @type {unknown} */ (null));
 
@@ -29,6 +28,16 @@ export async function start() {
   } catch (error) {
     failure.value = error;
   }
+}
+
+const settingsPage = signal(/** @type {any} */ (null));
+/** The settings are fetched when somebody opens them. */
+function Settings() {
+  useEffect(() => {
+    attempt(async () => { settingsPage.value ??= (await import('../settings/settings-page.js')).SettingsPage; });
+  }, []);
+  const View = settingsPage.value;
+  return View ? html`<${View} />` : html`<div class="opening"><span class="spinner" aria-hidden="true"></span></div>`;
 }
 
 function Unreachable() {
@@ -60,7 +69,7 @@ export function App() {
     <a class="skip" href="#main" onClick=${(event) => { event.preventDefault(); (document.querySelector('.composer textarea, #main'))?.focus(); }}>${t('app.skip')}</a>
     <div class=${`frame ${drawerOpen.value ? 'drawer-open' : ''}`}>
       <${SidebarFrame} onSearch=${() => { searching.value = true; }} />
-      <div class="page">${route.value.page === 'settings' ? html`<${SettingsPage} />` : html`<${ChatPage} />`}</div>
+      <div class="page" inert=${drawerOpen.value && isNarrow.value}>${route.value.page === 'settings' ? html`<${Settings} />` : html`<${ChatPage} />`}</div>
     </div>
     ${searching.value && html`<${Search} onClose=${() => { searching.value = false; }} />`}
     <${Notices} />`;

@@ -39,7 +39,7 @@ export function Confirm({ title, text, action, onConfirm, onClose }) {
       <p>${text}</p>
       <div class="dialog-actions">
         <button type="button" class="button" autofocus onClick=${onClose}>${t('action.cancel')}</button>
-        <button type="button" class="button danger" onClick=${() => { onClose(); onConfirm(); }}>${action}</button>
+        <button type="button" class="button danger" onClick=${() => { onConfirm(); onClose(); }}>${action}</button>
       </div>
     <//>`;
 }

@@ -2,27 +2,30 @@
 import { useEffect, useRef } from 'preact/hooks';
 import { html } from './view.js';
 import { t } from './i18n.js';
-import { drawerOpen } from './state.js';
+import { drawerOpen, isNarrow } from './state.js';
 import { Icon, Mark } from './icons.js';
 import { ConversationList } from '../chat/sidebar.js';
 import { startNew } from '../chat/store.js';
-
-const NARROW = '(max-width: 800px)';
 
 /** @param {{onSearch: () => void}} props */
 export function SidebarFrame({ onSearch }) {
   const side = useRef(/** @type {HTMLElement|null} */ (null));
   const open = drawerOpen.value;
   useEffect(() => {
-    if (!open || !matchMedia(NARROW).matches) return undefined;
-    const before = /** @type {HTMLElement|null} */ (document.activeElement);
+    if (!open || !isNarrow.value) return undefined;
+    const onKey = (/** @type {KeyboardEvent} */ event) => { if (event.key === 'Escape' && !event.defaultPrevented) drawerOpen.value = false; };
+    document.addEventListener('keydown', onKey);
     side.current?.querySelector('button')?.focus();
-    return () => before?.focus();
+    return () => {
+      document.removeEventListener('keydown', onKey);
+      // The button that opened it; it is out of reach until the page behind takes part again.
+      requestAnimationFrame(() => /** @type {HTMLElement|null} */ (document.querySelector('.bar .drawer-button'))?.focus());
+    };
   }, [open]);
   const shut = () => { drawerOpen.value = false; };
   return html`
     ${open && html`<div class="veil" onClick=${shut}></div>`}
-    <aside ref=${side} class=${`sidebar ${open ? 'open' : ''}`} aria-label=${t('sidebar.label')} onKeyDown=${(event) => { if (event.key === 'Escape' && open) shut(); }}>
+    <aside ref=${side} class=${`sidebar ${open ? 'open' : ''}`} aria-label=${t('sidebar.label')}>
       <div class="brand"><a href="/chat" onClick=${(event) => { event.preventDefault(); shut(); startNew(); }}><${Mark} /><span>${t('app.name')}</span></a>
         <button type="button" class="icon-button drawer-button" aria-label=${t('sidebar.close')} onClick=${shut}><${Icon} name="close" /></button></div>
       <div class="side-actions">

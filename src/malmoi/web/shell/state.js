@@ -25,6 +25,10 @@ export const session = signal(/** @type {any} */ (null));
 export const preferences = signal(/** @type {any} */ (defaultPreferences()));
 export const models = signal(/** @type {Model[]|null} */ (null));
 export const drawerOpen = signal(false);
+const narrowWindow = matchMedia('(max-width: 800px)');
+/** Whether the side is a drawer, because the window is narrow. */
+export const isNarrow = signal(narrowWindow.matches);
+narrowWindow.addEventListener('change', () => { isNarrow.value = narrowWindow.matches; });
 
 export const mustSignIn = computed(() => session.value && session.value.login_required && !session.value.signed_in);
 export const isAdmin = computed(() => ['owner', 'admin'].includes(session.value?.account?.role));
