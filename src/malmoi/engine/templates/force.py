@@ -21,16 +21,16 @@ def forced_prefix(style: Style, choice: ToolChoice, prefix: str) -> str:
     quoted = json.dumps(name, ensure_ascii=False) if name else ""
     match style:
         case "qwen" | "chatml":
-            return f'<tool_call>\n{{"name": {quoted}, "arguments": ' if name else '<tool_call>\n{"name": "'
+            return f'<tool_call>\n{{"name": {quoted}, "arguments":' if name else '<tool_call>\n{"name": "'
         case "hyperclovax-think":
             return f"<tool_call>{name}\n" if name else "<tool_call>"
         case "hyperclovax-seed":
             if prefix:  # the header of the block is already closed: too late to make it a call
                 return ""
             opened = " -> tool/function_call\n"
-            return f'{opened}[{{"name": {quoted}, "arguments": ' if name else f'{opened}[{{"name": "'
+            return f'{opened}[{{"name": {quoted}, "arguments":' if name else f'{opened}[{{"name": "'
         case "gemma" | "hyperclovax-2024" | "plain":
-            return f'```json\n{{"name": {quoted}, "arguments": ' if name else '```json\n{"name": "'
+            return f'```json\n{{"name": {quoted}, "arguments":' if name else '```json\n{"name": "'
 
 
 def _thinks(prefix: str) -> bool:
