@@ -12,9 +12,12 @@ signal cuts at once.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import os
 import signal
 import socket
+import stat
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +26,7 @@ from malmoi.serve.app import create_app
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from malmoi.engine.base import Engine
     from malmoi.engine.catalog import Catalog
@@ -181,6 +185,49 @@ class _Ending:
         (self.hurried if self.begun.is_set() else self.begun).set()
 
 
+class HangUp:
+    """The layer next to the socket: a response with `Connection: close` ends the connection, read or not.
+
+    When a body is given up half-way, granian's Rust side may go on waiting for the rest of it, and so hold
+    the connection for as long as the client likes. Ending our reading side makes it see the end and close.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        closes = False
+
+        async def watched(message: Message) -> None:
+            nonlocal closes
+            if message["type"] == "http.response.start":
+                closes = (b"connection", b"close") in message["headers"]
+            await send(message)
+
+        await self._app(scope, receive, watched)
+        if closes and scope.get("client"):
+            host, port = scope["client"]
+            end_reading((host, int(port)))  # granian gives the port as text
+
+
+def end_reading(client: tuple[str, int]) -> None:
+    """Shut the reading side of this process's connection from `client`; nothing happens if there is none."""
+    for name in os.listdir("/dev/fd"):
+        with contextlib.suppress(OSError):  # closed meanwhile, or no connected socket
+            number = os.dup(int(name))
+            try:
+                if stat.S_ISSOCK(os.fstat(number).st_mode):
+                    connection = socket.socket(fileno=number)
+                    number = -1
+                    with connection:
+                        if connection.getpeername()[:2] == client:
+                            connection.shutdown(socket.SHUT_RD)
+            finally:
+                if number >= 0:
+                    os.close(number)
+
+
 def _granian(app: FastAPI, http: HttpSettings, listener: socket.socket) -> Any:
     """Granian's embedded server on our own socket, whose port is known and which nobody else can share."""
     from granian._granian import SocketHolder
@@ -203,7 +250,7 @@ def _granian(app: FastAPI, http: HttpSettings, listener: socket.socket) -> Any:
 
     host, port, *_ = listener.getsockname()
     return OnOurSocket(
-        app,
+        HangUp(app),
         address=host,
         port=port,
         interface=Interfaces.ASGINL,  # the lifespan is run by `serve`

@@ -13,7 +13,7 @@ import json
 import logging
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from starlette.responses import Response
 
@@ -22,7 +22,6 @@ from malmoi.core.errors import MalmoiError
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
-HEARTBEAT_SECONDS = 15.0
 _LOG = logging.getLogger("malmoi.serve")
 T = TypeVar("T")
 _HEARTBEAT = b": keep-alive\n\n"
@@ -57,10 +56,11 @@ class EventStream(Response):
         on_error: what an error becomes when the status is already sent.
         send_timeout: seconds that one write may take.
         headers: further headers.
-        heartbeat: seconds of silence after which a comment is sent.
     """
 
     media_type = "text/event-stream"
+    heartbeat: ClassVar[float] = 15.0
+    """Seconds of silence after which a comment is sent."""
 
     def __init__(
         self,
@@ -69,14 +69,12 @@ class EventStream(Response):
         on_error: Callable[[Exception], bytes],
         send_timeout: float,
         headers: Mapping[str, str] | None = None,
-        heartbeat: float = HEARTBEAT_SECONDS,
     ) -> None:
         super().__init__(headers={**_HEADERS, **(headers or {})})
         del self.headers["content-length"]
         self._events = events
         self._on_error = on_error
         self._send_timeout = send_timeout
-        self._heartbeat = heartbeat
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send everything, or stop when the client is gone."""
@@ -111,12 +109,12 @@ class EventStream(Response):
 
     async def _watch_time(self, writer: _Writer) -> None:
         # One timer for both clocks: the producer pays nothing per event.
-        tick = min(self._heartbeat, self._send_timeout) / 4
+        tick = min(self.heartbeat, self._send_timeout) / 4
         while True:
             await asyncio.sleep(tick)
             if writer.blocked_for() > self._send_timeout:
                 return
-            if writer.silent_for() >= self._heartbeat:
+            if writer.silent_for() >= self.heartbeat:
                 async with asyncio.timeout(self._send_timeout):
                     await writer.write(_HEARTBEAT)
 
