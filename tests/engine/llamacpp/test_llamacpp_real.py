@@ -70,6 +70,26 @@ async def test_streamed_equals_whole_with_all_ids(engine: LlamaCppEngine) -> Non
     assert whole.finish_reason == chunks[-1].finish_reason == "length"
 
 
+async def test_every_field_of_the_sampling_is_understood(engine: LlamaCppEngine) -> None:
+    sampling = Sampling(
+        max_tokens=2,
+        temperature=0.7,
+        top_p=0.9,
+        top_k=20,
+        min_p=0.01,
+        repetition_penalty=1.1,
+        presence_penalty=0.1,
+        frequency_penalty=0.1,
+        seed=2**40,
+        stop=("끝",),
+        top_logprobs=20,
+        logit_bias={5: -1.0},
+        ignore_eos=True,
+    )
+    [completion] = await engine.generate(["a"], sampling)
+    assert len(completion.token_ids) == 2
+
+
 async def test_seeds(engine: LlamaCppEngine) -> None:
     texts = [
         await first_text(engine, "Once", Sampling(max_tokens=12, temperature=1.0, seed=seed))

@@ -6,7 +6,12 @@ from malmoi.engine.llamacpp.requests import build_body, with_defaults
 
 
 def body(sampling: Sampling, **changes: object) -> dict[str, object]:
-    arguments: dict[str, object] = {"defaults": with_defaults(Sampling()), "adapters": (), **changes}
+    arguments: dict[str, object] = {
+        "defaults": with_defaults(Sampling()),
+        "adapters": (),
+        "context_length": 64,
+        **changes,
+    }
     return build_body("안녕", sampling, **arguments)  # type: ignore[arg-type]
 
 
@@ -16,7 +21,7 @@ def test_what_is_not_asked_is_the_models_default() -> None:
     family = with_defaults(Sampling(temperature=0.7, top_k=20, repetition_penalty=1.05))
     asked = body(Sampling(top_k=5), defaults=family)
     assert (asked["temperature"], asked["top_k"], asked["top_p"], asked["min_p"]) == (0.7, 5, 1.0, 0.0)
-    assert (asked["repeat_penalty"], asked["repeat_last_n"]) == (1.05, -1)
+    assert (asked["repeat_penalty"], asked["repeat_last_n"]) == (1.05, 64)
 
 
 def test_all_fields() -> None:

@@ -170,6 +170,7 @@ class LlamaCppEngine:
             sampling,
             defaults=self._info.sampling_defaults,
             adapters=self._info.adapters,
+            context_length=self._info.context_length,
             stop=rendered.stop if rendered else (),
             grammar=await self._grammar(sampling),
             keep_special=self._keep_special if rendered and rendered.keep_special else (),

@@ -36,6 +36,7 @@ def build_body(
     *,
     defaults: Sampling,
     adapters: Sequence[str],
+    context_length: int,
     stop: Sequence[str] = (),
     grammar: str | None = None,
     keep_special: Sequence[str] = (),
@@ -48,6 +49,7 @@ def build_body(
         sampling: what was asked for.
         defaults: for what was not, see `with_defaults`.
         adapters: names of the adapters in the order in which they were loaded.
+        context_length: tokens that a request may have.
         stop: further strings that end the text.
         grammar: constrains the text.
         keep_special: control tokens whose text is to stay in the output.
@@ -84,7 +86,8 @@ def build_body(
         any(body.get(name) for name in ("presence_penalty", "frequency_penalty"))
         or body.get("repeat_penalty", 1.0) != 1.0
     ):
-        body["repeat_last_n"] = -1  # over the whole context, as the papers and other engines define it
+        # Over the whole context, as the papers and other engines define it.
+        body["repeat_last_n"] = context_length
     stops = [text for text in (*sampling.stop, *stop) if text]
     if stops:
         body["stop"] = list(dict.fromkeys(stops))
