@@ -129,13 +129,13 @@ def test_nothing_is_wider_than_the_window(new_page: Any, width: int) -> None:
 
 def test_language_and_theme_follow_the_settings(page: Page) -> None:
     page.goto("/settings/general")
-    page.get_by_text("English", exact=True).click()
+    page.get_by_label("English", exact=True).check()
     expect(page.get_by_role("heading", name="General")).to_be_visible()
     expect(page.locator("html")).to_have_attribute("lang", "en")
     light = page.evaluate("getComputedStyle(document.body).backgroundColor")
-    page.get_by_text("Dark", exact=True).click()
+    page.get_by_label("Dark", exact=True).check()
     page.wait_for_function("(light) => getComputedStyle(document.body).backgroundColor !== light", arg=light)
-    page.get_by_text("Ctrl+Enter", exact=True).click()
+    page.get_by_label("Ctrl+Enter", exact=True).check()
     page.wait_for_load_state("networkidle")
     page.goto("/")
     expect(page.get_by_role("heading", name="What can I help with?")).to_be_visible()

@@ -66,7 +66,7 @@ export function App() {
   if (!session.value) return html`<div class="opening"><span class="spinner"></span></div>`;
   if (mustSignIn.value) return html`<${Login} onSignedIn=${() => attempt(start)} /><${Notices} />`;
   return html`
-    <a class="skip" href="#main" onClick=${(event) => { event.preventDefault(); (document.querySelector('.composer textarea, #main'))?.focus(); }}>${t('app.skip')}</a>
+    <a class="skip" href="#main" onClick=${(event) => { event.preventDefault(); (document.querySelector('.composer textarea') ?? document.querySelector('#main'))?.focus(); }}>${t('app.skip')}</a>
     <div class=${`frame ${drawerOpen.value ? 'drawer-open' : ''}`}>
       <${SidebarFrame} onSearch=${() => { searching.value = true; }} />
       <div class="page" inert=${drawerOpen.value && isNarrow.value}>${route.value.page === 'settings' ? html`<${Settings} />` : html`<${ChatPage} />`}</div>
