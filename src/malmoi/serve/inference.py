@@ -170,7 +170,7 @@ class Inference:
             EngineUnavailable, EngineError: the engine is gone, or failed.
             StructuredOutputInvalid: the answer does not fit its schema, after one repair.
         """
-        check = _answer_check(request)
+        check = await _answer_check(request)
         async with (
             self._admitted(principal, request) as (run, _),
             aclosing(_answer(run, request, check)) as chunks,
@@ -186,7 +186,7 @@ class Inference:
         They run side by side as far as slots are free now, and otherwise one after another. Raises what
         `stream` raises; the first failure ends all.
         """
-        check = _answer_check(request)
+        check = await _answer_check(request)
         queue: asyncio.Queue[tuple[int, Chunk] | BaseException | None] = asyncio.Queue(maxsize=2 * count)
 
         async def work(run: _Run, numbers: Iterator[int]) -> None:
@@ -366,11 +366,11 @@ async def _checked(run: _Run, request: InferenceRequest, check: AnswerCheck, bil
     """An answer that fits, from the first or the second try."""
     prompt, sampling = _prepared(request, run.engine.info)
     first = forced_call(await collect(run.stream(prompt, sampling, is_billed=billed)), request.prompt)
-    complaint = check.complaint(first)
+    complaint = await _complaint(check, first)
     if complaint is None:
         return first
     second = forced_call(await _mend(run, prompt, sampling, first, complaint), request.prompt)
-    complaint = check.complaint(second)
+    complaint = await _complaint(check, second)
     if complaint is not None:
         raise _invalid(second, complaint)
     return replace(second, usage=_add(first.usage, second.usage))
@@ -401,11 +401,11 @@ async def _with_checked_calls(
             last = chunk
     answer = Completion("", last.finish_reason or "stop", tool_calls=merge_tool_calls(deltas))
     usage = last.usage or Usage()
-    complaint = check.complaint(answer)
+    complaint = await _complaint(check, answer)
     if complaint is not None:
         answer = await _mend(run, request.prompt, request.sampling, answer, complaint)
         usage = _add(usage, answer.usage)
-        complaint = check.complaint(answer)
+        complaint = await _complaint(check, answer)
         if complaint is not None or not answer.tool_calls:
             raise _invalid(answer, complaint or "the model took its call back.")
     calls = from_completion(answer).tool_calls
@@ -451,11 +451,17 @@ def as_generator(stream: AsyncIterator[Chunk]) -> AsyncGenerator[Chunk, None]:
     return closing()
 
 
-def _answer_check(request: InferenceRequest) -> AnswerCheck | None:
+async def _answer_check(request: InferenceRequest) -> AnswerCheck | None:
     tools = request.prompt.tools if isinstance(request.prompt, Chat) else ()
-    if not tools and request.sampling.json_schema is None:
+    schema = request.sampling.json_schema
+    if not tools and schema is None:
         return None
-    return AnswerCheck(tools, request.sampling.json_schema, forced=_is_forced(request.prompt))
+    # In a thread, as a large schema takes up to a second and other requests must go on.
+    return await asyncio.to_thread(AnswerCheck, tools, schema, forced=_is_forced(request.prompt))
+
+
+async def _complaint(check: AnswerCheck, answer: Completion) -> str | None:
+    return await asyncio.to_thread(check.complaint, answer)
 
 
 def _is_forced(prompt: Prompt) -> bool:

@@ -8,6 +8,7 @@ pattern a time limit.
 
 import json
 import secrets
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from importlib.resources import files
@@ -28,7 +29,8 @@ ANY_OBJECT: JsonSchema = {"type": "object"}
 _MAX_SCHEMA_BYTES = 64 * 1024
 _MAX_SCHEMA_DEPTH = 32
 _MAX_PATTERN = 512  # characters
-_MAX_STEPS = 200_000  # keyword applications of one validation
+_CHECK_SECONDS = 0.5  # of one validation: the server's other requests wait for it
+_STEPS_PER_LOOK = 64  # keyword applications between two looks at the clock
 _PATTERN_SECONDS = 0.1
 _SHOWN = 300  # characters of a complaint
 
@@ -55,6 +57,7 @@ class SchemaCheck:
         self.schema: JsonSchema = schema
         self._field = field
         self._steps = 0
+        self._deadline = 0.0
         try:
             Draft202012Validator.check_schema(dict(schema))
         except SchemaError as error:
@@ -69,7 +72,7 @@ class SchemaCheck:
 
     def complaint(self, value: Any) -> str | None:
         """What is wrong with a parsed answer, in a sentence for the model and for people; None: it fits."""
-        self._steps = 0
+        self._deadline = time.perf_counter() + _CHECK_SECONDS
         try:
             error = best_match(self._validator.iter_errors(value))
         except _OverBudget as over:
@@ -101,7 +104,7 @@ class SchemaCheck:
     def _counted(self, apply: Callable[..., Any]) -> Callable[..., Any]:
         def step(validator: Any, value: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
             self._steps += 1
-            if self._steps > _MAX_STEPS:
+            if self._steps % _STEPS_PER_LOOK == 0 and time.perf_counter() > self._deadline:
                 raise _OverBudget("the answer could not be checked: its schema branches too much.")
             yield from apply(validator, value, instance, schema) or ()
 
