@@ -306,3 +306,25 @@ async def test_text_is_composed_at_the_border(server: Server) -> None:
     assert question["content"] == "한글"
     assert last_chat(server.engine) == [("user", "한글")]
     assert (await server.json("GET", f"conversations/{conversation_id}"))["conversation"]["title"] == "제목"
+
+
+async def test_odd_queries_are_refused_or_find_nothing(server: Server) -> None:
+    import base64
+
+    def cursor(text: str) -> str:
+        return base64.urlsafe_b64encode(text.encode()).decode()
+
+    for path in (
+        "conversations?folder_id=%00",
+        "conversations?folder_id=" + "a" * 50,
+        "conversations?cursor=%00",
+        "conversations?cursor=" + cursor('[true, "0001-01-01T00:00:00+14:00", "x"]'),
+        "conversations?cursor=" + cursor('[true, "2026-01-01T00:00:00+00:00", "\\u0000"]'),
+        "conversations?cursor=" + cursor('[1, "2026-01-01T00:00:00+00:00", "x"]'),
+        "conversations?cursor=" + cursor("[" * 2000),
+        "search?q=a&limit=1000",
+        "search",
+    ):
+        await server.json("GET", path, status=400)
+    for path in ("search?q=%00", "search?q=%ED%A0%80", "search?q=%EA%B2", "search?q=" + "%F0%9F%8E%89" * 100):
+        assert (await server.json("GET", path))["items"] == []

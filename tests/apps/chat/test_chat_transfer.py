@@ -254,3 +254,48 @@ async def test_own_files_are_checked_item_by_item(server: Server) -> None:
 async def test_files_of_no_known_kind_are_refused(server: Server) -> None:
     for raw in (b"", b"{", b"[]", b"5", b'{"a": 1}', b"[1, 2]", b'{"format": "malmoi.chat"}', b"\xff"):
         assert (await import_file(server, raw, status=400))["error"]["message"]
+
+
+async def test_odd_values_of_a_file_are_reasons_and_not_failures(server: Server) -> None:
+    await server.ask(await server.new_conversation(), "안녕")
+    exported = await server.json("GET", "export")
+    good = exported["conversations"][0]
+
+    def message(**fields: Any) -> dict[str, Any]:
+        return good | {"messages": [good["messages"][0] | fields]}
+
+    bad = [
+        message(finish_reason="x" * 33),
+        message(created_at="0001-01-01T00:00:00+14:00"),
+        message(usage={"seconds": float("inf")}),
+        message(content="\ud800"),
+        good | {"title": "\U0001d160" * 100},  # becomes three times as long when it is composed
+        good | {"title": "\ud800"},
+    ]
+    raw = json.dumps(exported | {"conversations": bad}).encode()
+    answer = await server.client.post("/api/chat/import", content=raw, headers={"content-type": "text/plain"})
+    assert answer.status_code == 200, answer.text
+    assert [item["index"] for item in answer.json()["skipped"]] == list(range(len(bad)))
+
+
+async def test_a_very_long_branch_can_be_imported_read_and_deleted(server: Server) -> None:
+    moment = "2026-01-01T00:00:00Z"
+    messages = [
+        {
+            "id": str(n),
+            "parent_id": str(n - 1) if n else None,
+            "role": "assistant" if n % 2 else "user",
+            "content": f"{n}",
+            "created_at": moment,
+        }
+        for n in range(1500)
+    ]
+    conversation = {"title": "긴 대화", "created_at": moment, "updated_at": moment, "messages": messages}
+    file = {"format": "malmoi.chat", "version": 1, "conversations": [conversation]}
+    assert (await import_file(server, file))["imported"] == 1
+    (item,) = (await server.json("GET", "conversations"))["items"]
+    tree = await server.json("GET", f"conversations/{item['id']}")
+    assert [message["content"] for message in tree["messages"]] == [str(n) for n in range(1500)]
+    await server.json("DELETE", f"conversations/{item['id']}", status=204)
+    await server.json("DELETE", "trash", status=204)
+    assert (await server.json("GET", "search?q=1499"))["items"] == []

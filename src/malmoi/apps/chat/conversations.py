@@ -323,7 +323,8 @@ def _after(query: Select[Conversation], cursor: str | None) -> Select[Conversati
     try:
         pinned, updated_at, row_id = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
         moment = datetime.fromisoformat(updated_at)
-        if not (isinstance(pinned, bool) and isinstance(row_id, str) and moment.tzinfo):
+        is_id = isinstance(row_id, str) and row_id.isascii() and row_id.isprintable()
+        if not (isinstance(pinned, bool) and is_id and moment.tzinfo and 1 < moment.year < 9999):
             raise ValueError("not a place in the list")
     except (ValueError, TypeError, binascii.Error, RecursionError) as error:
         raise InvalidInput("cursor: this is not a cursor of this list.", field="cursor") from error

@@ -8,8 +8,8 @@ on the database.
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal
@@ -113,7 +113,7 @@ class Replies:
             Conflict: the parent is still being written, or the conversation is full.
         """
         account_id = principal.account_id
-        async with self._db.session() as session:
+        async with self._transaction() as session:
             # Requests with one client_id come one after another through this lock.
             conversation = await find_conversation(session, account_id, conversation_id, lock=True)
             earlier = await session.scalar(
@@ -144,7 +144,7 @@ class Replies:
             Conflict: it answers no question, or the conversation is full.
         """
         account_id = principal.account_id
-        async with self._db.session() as session:
+        async with self._transaction() as session:
             message = await find_message(session, account_id, message_id)
             conversation = await find_conversation(session, account_id, message.conversation_id, lock=True)
             asked = message
@@ -239,6 +239,19 @@ class Replies:
             await asyncio.sleep(_POLL)
             message = await self.message(account_id, message.id)
 
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[AsyncSession]:
+        """A transaction that may add a reply; when it fails, the reply was never there."""
+        added: list[str] = []
+        try:
+            async with self._db.session() as session:
+                session.info["replies"] = added
+                yield session
+        except BaseException:
+            for message_id in added:
+                self._running.pop(message_id, None)
+            raise
+
     async def _again(self, session: AsyncSession, user: Message) -> Begun:
         reply = await session.scalar(
             select(Message)
@@ -274,6 +287,7 @@ class Replies:
         conversation.active_leaf_id = reply.id
         conversation.updated_at = utc_now()
         # Known before the row can be seen, so that nobody finds a streaming reply that nobody writes.
+        session.info["replies"].append(reply.id)
         self._running[reply.id] = _Running(LiveReply(reply.id, reply.account_id, conversation.id, title))
         return reply
 

@@ -33,6 +33,10 @@ from malmoi.serve.sse import EventStream, event
 
 Caller = Annotated[Principal, Depends(require("chat"))]
 Limit = Annotated[int, Query(ge=1, le=200)]
+FolderQuery = Annotated[
+    str | None,
+    Query(max_length=40, pattern=r"^[A-Za-z0-9_.-]*$", description="A folder's id; `none`: in no folder."),
+]
 
 
 def chat_router(chat: Chat, *, send_timeout: float) -> APIRouter:
@@ -56,7 +60,7 @@ def _conversation_routes(chat: Chat) -> APIRouter:
 
     @router.get("/conversations", summary="List conversations")
     async def list_conversations(
-        caller: Caller, folder_id: str | None = None, cursor: str | None = None, limit: Limit = 50
+        caller: Caller, folder_id: FolderQuery = None, cursor: str | None = None, limit: Limit = 50
     ) -> ConversationPage:
         items, next_cursor = await chat.conversations.page(
             caller.account_id, folder_id=folder_id or None, cursor=cursor or None, limit=limit

@@ -77,9 +77,9 @@ class Message(Base):
     conversation_id: Mapped[str] = mapped_column(
         _ID, ForeignKey(Conversation.id, ondelete="CASCADE"), index=True
     )
-    parent_id: Mapped[str | None] = mapped_column(
-        _ID, ForeignKey("chat_messages.id", ondelete="CASCADE"), index=True
-    )
+    # No cascade: messages go with their conversation, all at once. SQLite would follow a branch step by step,
+    # and gives up after a thousand.
+    parent_id: Mapped[str | None] = mapped_column(_ID, ForeignKey("chat_messages.id"), index=True)
     role: Mapped[str] = mapped_column(String(16))
     content: Mapped[str] = mapped_column(Text)
     reasoning: Mapped[str] = mapped_column(Text)

@@ -31,23 +31,27 @@ def _not_blank(text: str) -> str:
     return text
 
 
-def _short(text: str) -> str:
-    if len(text) > 200:
-        raise ValueError("the text has more than 200 characters")
-    return text
+def at_most(length: int) -> AfterValidator:
+    """A bound that counts after other validators; composing a text can make it longer."""
+
+    def check(text: str) -> str:
+        if len(text) > length:
+            raise ValueError(f"the text has more than {length} characters")
+        return text
+
+    return AfterValidator(check)
 
 
-# NFC is applied before the length counts; the outer bound keeps the work on a huge text small.
-Name: TypeAlias = Annotated[
-    str, Field(max_length=800), AfterValidator(_trimmed), AfterValidator(_not_blank), AfterValidator(_short)
-]
+# The first bound keeps the work on a huge text small; the second one counts what is kept.
+Line: TypeAlias = Annotated[str, Field(max_length=800), AfterValidator(_trimmed), at_most(200)]
+Name: TypeAlias = Annotated[Line, AfterValidator(_not_blank)]
 Text: TypeAlias = Annotated[str, Field(max_length=MAX_TEXT), AfterValidator(_clean)]
-Content: TypeAlias = Annotated[
-    str, Field(max_length=MAX_TEXT), AfterValidator(_clean), AfterValidator(_not_blank)
-]
+Content: TypeAlias = Annotated[Text, AfterValidator(_not_blank)]
 Id: TypeAlias = Annotated[str, Field(min_length=1, max_length=40, pattern=r"^[A-Za-z0-9_.-]+$")]
 ClientId: TypeAlias = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.:-]+$")]
-ModelName: TypeAlias = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_clean)]
+ModelName: TypeAlias = Annotated[
+    str, Field(min_length=1, max_length=255), AfterValidator(_clean), at_most(255)
+]
 
 
 class _Body(BaseModel):
@@ -101,9 +105,7 @@ class SamplingOptions(_Body):
 class NewConversation(_Body):
     """`POST conversations`."""
 
-    title: Annotated[str, Field(max_length=800), AfterValidator(_trimmed), AfterValidator(_short)] | None = (
-        None
-    )
+    title: Line | None = None
     folder_id: Id | None = None
     model: ModelName | None = None
     persona_id: Id | None = None
@@ -254,15 +256,18 @@ class ErrorOut(BaseModel):
     fix: str = ""
 
 
+Seconds: TypeAlias = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
 class UsageOut(BaseModel):
     """What a reply used. `first_token_seconds` counts from the request, with waiting in the queue."""
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cached_tokens: int = 0
-    seconds: float = 0.0
-    first_token_seconds: float | None = None
-    tokens_per_second: float | None = None
+    seconds: Seconds = 0.0
+    first_token_seconds: Seconds | None = None
+    tokens_per_second: Seconds | None = None
     dropped_turns: int = 0
     """Oldest turns that were left out because the conversation is longer than the model's context."""
 

@@ -71,7 +71,7 @@ def upgrade() -> None:
         sa.Column(
             "conversation_id", _ID, sa.ForeignKey("chat_conversations.id", ondelete="CASCADE"), nullable=False
         ),
-        sa.Column("parent_id", _ID, sa.ForeignKey("chat_messages.id", ondelete="CASCADE")),
+        sa.Column("parent_id", _ID, sa.ForeignKey("chat_messages.id")),
         sa.Column("role", sa.String(16), nullable=False),
         sa.Column("content", sa.Text(), nullable=False),
         sa.Column("reasoning", sa.Text(), nullable=False),

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from sqlalchemy import delete, select, update
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from malmoi.apps.chat.search.postgresql import PostgresqlTerms
@@ -20,7 +21,7 @@ from malmoi.apps.chat.search.sqlite import SqliteTerms
 from malmoi.apps.chat.search.terms import QueryWord, index_terms, parse_query, query_parts, split_text
 from malmoi.apps.chat.tables import Conversation, Message, SearchPart
 from malmoi.apps.chat.types import SearchItem
-from malmoi.core.errors import DiskFull
+from malmoi.core.errors import MalmoiError
 from malmoi.core.morphemes import MorphemeAnalyzer
 from malmoi.serve.db import Database
 
@@ -176,7 +177,8 @@ class SearchIndex:
             try:
                 while await self._analyse_batch():
                     pass
-            except DiskFull as error:
+            except (MalmoiError, DBAPIError) as error:
+                # A full disk, or a database that restarts: try again with the next text.
                 _logger.warning("search terms could not be written: %s", error)
 
     def _can_analyse(self) -> bool:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from malmoi.apps.chat.types import ErrorOut, SamplingOptions, UsageOut
+from malmoi.apps.chat.types import ErrorOut, SamplingOptions, UsageOut, at_most
 from malmoi.core.hangul import nfc
 
 FORMAT = "malmoi.chat"
@@ -25,12 +25,15 @@ def _plain(text: str) -> str:
 
 
 def _utc(moment: datetime) -> datetime:
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    try:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("the time is outside of the calendar") from error
 
 
 Plain = Annotated[str, Field(max_length=MAX_IMPORTED_TEXT), AfterValidator(_plain)]
-Short = Annotated[str, Field(max_length=255), AfterValidator(_plain)]
-Title = Annotated[str, Field(max_length=200), AfterValidator(_plain)]
+Short = Annotated[str, AfterValidator(_plain), at_most(255)]
+Title = Annotated[str, AfterValidator(_plain), at_most(200)]
 Moment = Annotated[datetime, AfterValidator(_utc)]
 FileId = Annotated[str, Field(min_length=1, max_length=200)]
 
@@ -48,7 +51,7 @@ class FileMessage(_Part):
     content: Plain
     reasoning: Plain = ""
     status: Literal["complete", "stopped", "interrupted", "failed"] = "complete"
-    finish_reason: Short | None = None
+    finish_reason: Annotated[str, AfterValidator(_plain), at_most(32)] | None = None
     error: ErrorOut | None = None
     model: Short | None = None
     usage: UsageOut | None = None

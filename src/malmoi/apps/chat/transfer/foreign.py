@@ -32,7 +32,7 @@ def title_of(item: Any) -> str:
     title = item.get("title") if isinstance(item, dict) else None
     if title is None and looks_like_open_webui(item):
         title = item["chat"].get("title")
-    return _title(title)
+    return _title(title).encode("utf-8", "replace").decode()
 
 
 def read_chatgpt(item: Mapping[str, Any]) -> FileConversation:
