@@ -17,6 +17,9 @@ import { ModelPicker } from './model-picker.js';
 import { PersonaPicker } from './persona-picker.js';
 import { SamplingPanel } from './sampling-panel.js';
 
+/** Whether there is no model at all yet: then there is nothing to write to. */
+const isFirstRun = () => !current.value && Boolean(models.value?.length) && !models.value?.some(runnable);
+
 function Body() {
   const open = current.value;
   if (open?.status === 'failed') {
@@ -26,8 +29,7 @@ function Body() {
   }
   if (open?.status === 'loading') return html`<div class="opening" role="status"><span class="spinner" aria-hidden="true"></span><span class="visually-hidden">${t('chat.opening')}</span></div>`;
   if (!open) {
-    const none = models.value && models.value.length > 0 && !models.value.some(runnable);
-    return html`<div class="log" tabindex="0" role="region" aria-label=${t('chat.start')}>${none ? html`<${FirstRun} />` : html`<${Empty} />`}</div>`;
+    return html`<div class="log" tabindex="0" role="region" aria-label=${t('chat.start')}>${isFirstRun() ? html`<${FirstRun} />` : html`<${Empty} />`}</div>`;
   }
   return html`<${MessageList} key=${open.id} />`;
 }
@@ -52,7 +54,7 @@ export function ChatPage() {
     <main id="main" class="chat" tabindex="-1">
       ${title && html`<h1 class="visually-hidden">${title}</h1>`}
       <${Body} />
-      <${Composer} />
+      ${!isFirstRun() && html`<${Composer} />`}
     </main>
     ${tuning.value && html`<${SamplingPanel} onClose=${() => { tuning.value = false; }} />`}`;
 }

@@ -1,5 +1,4 @@
 /** A model that is being fetched or could be: the button, the progress, and what to do after a failure. */
-import { useEffect, useRef } from 'preact/hooks';
 import { html } from '../shell/view.js';
 import { t } from '../shell/i18n.js';
 import { bytes, duration, number } from '../shell/format.js';
@@ -30,19 +29,13 @@ export function DownloadState({ model, primary = false }) {
 
 /** @param {{model: import('../shell/state.js').Model}} props */
 function Progress({ model }) {
-  const bar = useRef(/** @type {HTMLProgressElement|null} */ (null));
   const { stage = 'download', done_bytes = 0, total_bytes = model.size_bytes, bytes_per_second = 0 } = model.download ?? {};
-  useEffect(() => {
-    if (!bar.current) return;
-    if (total_bytes) bar.current.value = done_bytes / total_bytes;
-    else bar.current.removeAttribute('value');
-  }, [done_bytes, total_bytes]);
   const left = bytes_per_second > 0 && total_bytes > done_bytes ? (total_bytes - done_bytes) / bytes_per_second : null;
   const percent = total_bytes ? Math.floor((100 * done_bytes) / total_bytes) : 0;
   return html`
     <div class="progress">
       <div class="progress-line"><span>${t(`model.stage_${stage}`)}</span><span>${number(percent)}%</span></div>
-      <progress ref=${bar} max="1" aria-label=${t('model.progress', { model: model.title })}></progress>
+      <progress max="1" value=${total_bytes ? done_bytes / total_bytes : undefined} aria-label=${t('model.progress', { model: model.title })}></progress>
       <div class="progress-line quiet">
         <span>${bytes(done_bytes)} / ${bytes(total_bytes)}${bytes_per_second > 0 ? ` · ${bytes(bytes_per_second)}/s` : ''}</span>
         <span>${left === null ? '' : t('time.left', { time: duration(left) })}</span></div>
