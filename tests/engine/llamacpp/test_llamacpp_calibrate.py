@@ -1,7 +1,6 @@
 import json
 import os
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -49,7 +48,9 @@ def test_a_machine_that_tells_nothing(tmp_path: Path, monkeypatch: pytest.Monkey
     assert calibrate.physical_cores(tmp_path) == 2
 
 
-@pytest.mark.parametrize(("speeds", "best"), [({1: 9.0, 3: 5.0}, 1), ({1: 5.0, 3: 9.0}, 3)])
+@pytest.mark.parametrize(
+    ("speeds", "best"), [({1: 9.0, 3: 5.0}, 1), ({1: 5.0, 3: 9.0}, 3), ({1: 5.0, 3: 4.9}, 3)]
+)
 async def test_the_faster_is_kept(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -64,26 +65,35 @@ async def test_the_faster_is_kept(
         return speeds[threads]
 
     monkeypatch.setattr(calibrate, "physical_cores", lambda: 3)
+    monkeypatch.setattr(os, "getloadavg", lambda: (0.1, 0.0, 0.0))
     monkeypatch.setattr(calibrate, "_measure", measure)
     spec = fake_spec("ready")
     assert await calibrate.choose_threads(spec, home=tmp_path) == best
     assert await calibrate.choose_threads(spec, home=tmp_path) == best
     assert sorted(measured) == [1, 3]  # once
     assert list(json.loads((tmp_path / "engine/threads.json").read_text()).values()) == [best]
-    spec.model.write_text("another file")
-    await calibrate.choose_threads(replace(spec), home=tmp_path)
-    assert len(measured) == 4
 
 
 async def test_what_cannot_be_measured_is_not_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fake_spec: Callable[..., ServerSpec]
 ) -> None:
     monkeypatch.setattr(calibrate, "physical_cores", lambda: 2)
+    monkeypatch.setattr(os, "getloadavg", lambda: (0.1, 0.0, 0.0))
     assert await calibrate.choose_threads(fake_spec("refuse"), home=tmp_path) == 2
     assert not (tmp_path / "engine/threads.json").exists()
     (tmp_path / "engine").mkdir()
     (tmp_path / "engine/threads.json").write_text("[")
     assert await calibrate.choose_threads(fake_spec("refuse"), home=tmp_path) == 2
+
+
+async def test_a_busy_machine_is_not_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fake_spec: Callable[..., ServerSpec]
+) -> None:
+    monkeypatch.setattr(calibrate, "physical_cores", lambda: 2)
+    monkeypatch.setattr(os, "getloadavg", lambda: (1.5, 0.0, 0.0))
+    spec = fake_spec("crash")
+    assert await calibrate.choose_threads(spec, home=tmp_path) == 2
+    assert not spec.model.with_suffix(".starts").exists()
 
 
 async def test_without_a_home_nothing_is_measured(

@@ -1,12 +1,12 @@
 """How many threads to compute with.
 
 At most the physical cores that this process may use (affinity and cgroup quota). On a shared machine even two
-can be slower than one, so the first start of a model measures both with a few tokens, without warm-up and
-with the smallest cache, and keeps the faster; the next start reads it from `HOME/engine/threads.json`.
+can be slower than one, so the first start measures both with a few tokens, without warm-up and with the
+smallest cache; the next start reads the answer from `HOME/engine/threads.json`. It costs
+two seconds, once.
 """
 
 import asyncio
-import hashlib
 import json
 import logging
 import os
@@ -18,7 +18,9 @@ from malmoi.core.files import write_json
 from malmoi.engine.llamacpp.connection import ConnectionLost
 from malmoi.engine.llamacpp.process import ServerSpec, start_child
 
-_TOKENS = 8
+_TOKENS = 6
+_MAX_BYTES = 600 << 20  # loaded in half a second
+_CLEARLY = 1.15
 _log = logging.getLogger(__name__)
 
 
@@ -63,20 +65,27 @@ def _cgroup_cores(root: Path) -> int | None:
 
 
 async def choose_threads(spec: ServerSpec, *, home: Path | None) -> int:
-    """The number of threads for this model here, measured once when there is a `home` to keep it in."""
+    """The number of threads for this machine, measured once when there is a `home` to keep it in.
+
+    It is the number of cores, unless one thread is clearly faster. A busy machine, or a large file, which
+    would take too long, is not measured: what is known from before counts, else the cores.
+    """
     cores = physical_cores()
     if cores == 1 or home is None:
         return cores
     file = home / "engine" / "threads.json"
-    key = _key(spec.model, cores)
+    key = _machine(cores)
     known = _read(file)
     if known.get(key) in range(1, cores + 1):
         return known[key]
-    speeds = {threads: await _measure(spec, threads) for threads in (cores, 1)}
-    best = max(speeds, key=lambda threads: speeds[threads])
-    _log.info("threads for %s: %d (tokens a second: %s)", spec.model.name, best, speeds)
-    if max(speeds.values()) > 0:
-        await asyncio.to_thread(write_json, file, {**_read(file), key: best})
+    if os.getloadavg()[0] > cores / 2 or spec.model.stat().st_size > _MAX_BYTES:
+        return cores
+    many, one = await _measure(spec, cores), await _measure(spec, 1)
+    if not many or not one:
+        return cores
+    best = 1 if one > _CLEARLY * many else cores
+    _log.info("threads: %d (tokens a second: %.1f with %d, %.1f with 1)", best, many, cores, one)
+    await asyncio.to_thread(write_json, file, {**_read(file), key: best})
     return best
 
 
@@ -108,16 +117,14 @@ async def _measure(spec: ServerSpec, threads: int) -> float:
         await asyncio.shield(child.stop(patience=0))
 
 
-def _key(model: Path, cores: int) -> str:
-    """A name for this processor and this file, whose content is told by size and time."""
+def _machine(cores: int) -> str:
+    """A name for this processor."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         lines = []
-    cpu = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
-    status = model.stat()
-    facts = (cpu, cores, model.name, status.st_size, status.st_mtime_ns)
-    return hashlib.sha256(repr(facts).encode()).hexdigest()[:32]
+    cpu = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
+    return f"{cpu}, {cores} cores"
 
 
 def _read(file: Path) -> dict[str, int]:
