@@ -52,6 +52,8 @@ class Side:
                 if not line.startswith("data: {"):
                     continue
                 event = json.loads(line[6:])
+                if "error" in event:
+                    raise EngineError(f"{self.url} failed on the way: {event['error']}.")
                 num_tokens = _count(event) or num_tokens
                 if _has_text(event):
                     last = perf_counter() - start
