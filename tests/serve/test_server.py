@@ -3,20 +3,16 @@
 import asyncio
 import json
 import re
-import signal
 import socket
-import subprocess
-import sys
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import psutil
 import pytest
+from server_process import Child, started
 
 from gateway import running, script
 from malmoi.core.errors import ConfigError
@@ -24,38 +20,6 @@ from malmoi.engine.base import Chunk, Prompt, Sampling
 from malmoi.engine.scripted import ScriptedEngine
 from malmoi.serve.server import address, bind
 from malmoi.serve.settings import HttpSettings
-
-PROGRAM = Path(__file__).with_name("server_process.py")
-
-
-@dataclass
-class Child:
-    process: subprocess.Popen[str]
-    url: str
-
-    def post(self, text: str, *, stream: bool = False) -> httpx.Response:
-        body = {"messages": [{"role": "user", "content": text}], "stream": stream}
-        return httpx.post(f"{self.url}/v1/chat/completions", json=body, timeout=30, trust_env=False)
-
-    def get(self, path: str) -> int:
-        return httpx.get(self.url + path, timeout=5, trust_env=False).status_code
-
-    def terminate(self) -> None:
-        self.process.send_signal(signal.SIGTERM)
-
-
-@contextmanager
-def child(home: Path, **http: Any) -> Iterator[Child]:
-    process = subprocess.Popen(
-        [sys.executable, str(PROGRAM), str(home), json.dumps(http)], stdout=subprocess.PIPE, text=True
-    )
-    try:
-        assert process.stdout is not None
-        yield Child(process, process.stdout.readline().strip())
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
 
 
 def running_request(server: Child, text: str, *, stream: bool = False) -> tuple[Any, Any]:
@@ -74,7 +38,7 @@ def metrics(server: Child) -> str:
 
 
 def test_requests_under_way_finish_and_new_ones_are_refused(home: Path) -> None:
-    with child(home, shutdown_timeout=30) as server:
+    with started(home, shutdown_timeout=30) as server:
         assert server.get("/readyz") == 200
         future, pool = running_request(server, "short", stream=True)
         server.terminate()
@@ -92,7 +56,7 @@ def test_requests_under_way_finish_and_new_ones_are_refused(home: Path) -> None:
 
 
 def test_without_patience_it_ends_at_once(home: Path) -> None:
-    with child(home, shutdown_timeout=0) as server:
+    with started(home, shutdown_timeout=0) as server:
         future, pool = running_request(server, "long", stream=True)
         began = time.monotonic()
         server.terminate()
@@ -105,7 +69,7 @@ def test_without_patience_it_ends_at_once(home: Path) -> None:
 
 
 def test_what_is_not_done_in_time_is_cut_off(home: Path) -> None:
-    with child(home, shutdown_timeout=1) as server:
+    with started(home, shutdown_timeout=1) as server:
         future, pool = running_request(server, "long")
         server.terminate()
         answer = future.result(timeout=10)
@@ -116,7 +80,7 @@ def test_what_is_not_done_in_time_is_cut_off(home: Path) -> None:
 
 
 def test_a_second_signal_ends_at_once(home: Path) -> None:
-    with child(home, shutdown_timeout=60) as server:
+    with started(home, shutdown_timeout=60) as server:
         _, pool = running_request(server, "long")
         server.terminate()
         while server.get("/readyz") == 200:
@@ -129,7 +93,7 @@ def test_a_second_signal_ends_at_once(home: Path) -> None:
 
 
 def test_no_process_is_left_behind(home: Path) -> None:
-    with child(home) as server:
+    with started(home) as server:
         _, pool = running_request(server, "long")
         family = psutil.Process(server.process.pid).children(recursive=True)
         server.process.kill()
@@ -140,7 +104,7 @@ def test_no_process_is_left_behind(home: Path) -> None:
 
 
 def test_an_idle_server_ends_at_once_and_its_usage_is_written(home: Path) -> None:
-    with child(home) as server:
+    with started(home) as server:
         assert server.post("short").status_code == 200
         server.terminate()
         assert server.process.wait(timeout=5) == 0

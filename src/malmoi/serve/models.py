@@ -261,7 +261,7 @@ def models_router(services: Services) -> APIRouter:
         "/{name}/download",
         summary="Watch a download",
         response_class=Response,
-        responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
+        responses={200: {"content": {"text/event-stream": {}}}},
     )
     async def watch_download(principal: Signed, name: Name) -> Response:
         """Events `progress`, and at the end `done` or `error`."""

@@ -139,6 +139,6 @@ def or_stream(model: type[BaseModel]) -> dict[int | str, dict[str, Any]]:
         200: {
             "model": model,
             "description": "The answer; with `stream` its chunks as server-sent events, up to [DONE].",
-            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+            "content": {"text/event-stream": {}},
         }
     }

@@ -41,7 +41,7 @@ _STREAM: dict[int | str, dict[str, Any]] = {
     200: {
         "model": Envelope,
         "description": "The answer; with `Accept: text/event-stream` events token, result, error, signal.",
-        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        "content": {"text/event-stream": {}},
     }
 }
 
