@@ -201,7 +201,7 @@ SLOW = {"brackets", "half calls", "tags with braces", "brace lines", "surrogates
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_output_takes_linear_time(name: str) -> None:
-    """Each step does bounded work for each new character: it is quick at once, and what it keeps stays small."""
+    """A step does bounded work for each new character: it is quick, and what is kept stays small."""
     text = HOSTILE[name]
     if name in SLOW:
         text = text[:30_000]

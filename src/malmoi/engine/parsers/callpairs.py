@@ -45,7 +45,7 @@ class Step(Enum):
 class CallPairs:
     """How far the call is read; `pairs` counts the values so far.
 
-    `held` is text that cannot be passed on yet. After the call it is text of earlier pieces that is not the call's.
+    `held` is text that cannot be passed on yet; after the call, earlier text that is not the call's.
     """
 
     step: Step = Step.NAME

@@ -1,6 +1,5 @@
 """Choose how to read a model's turn, and read it."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from malmoi.core.errors import UnknownName
@@ -9,16 +8,8 @@ from malmoi.engine.parsers.base import NewId, ParsedDelta, random_id
 from malmoi.engine.parsers.blocks import BlockRules, BlockTurn, finish_blocks, read_blocks
 from malmoi.engine.parsers.marks import StopState, cut_at_stop
 from malmoi.engine.parsers.tagged import Rules, Turn, finish_tagged, read_tagged
-
-_STOPS: Mapping[str, tuple[str, ...]] = {
-    "qwen": ("<|im_end|>", "<|endoftext|>", "<|im_start|>"),
-    "chatml": ("<|im_end|>", "<|im_start|>"),
-    "gemma": ("<end_of_turn>", "<start_of_turn>"),
-    "hyperclovax-2024": ("<|endofturn|>", "<|user|>", "<|assistant|>"),
-    "hyperclovax-seed": ("<|endofturn|>", "<|stop|>"),
-    "hyperclovax-think": ("<|im_end|>", "<|endofturn|>", "<|im_start|>"),
-    "plain": (),
-}
+from malmoi.engine.templates.base import STYLES
+from malmoi.engine.templates.styles import style_facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +42,16 @@ def rules_for(
     Raises:
         UnknownName: there is no such style.
     """
-    if style not in _STOPS:
-        raise UnknownName("output style", style, _STOPS)
+    known = next((name for name in STYLES if name == style), None)
+    if known is None:
+        raise UnknownName("output style", style, STYLES)
+    stops = style_facts(known).stop
     forbidden = tool_choice is not None and tool_choice.mode == "none"
     offered = {} if forbidden else {tool.name: tool for tool in tools}
     if style == "hyperclovax-seed":
-        return ParserRules(BlockRules(offered, new_id), _STOPS[style])
+        return ParserRules(BlockRules(offered, new_id), stops)
     body = Rules(offered, "pairs" if style == "hyperclovax-think" else "json", new_id)
-    return ParserRules(body, _STOPS[style])
+    return ParserRules(body, stops)
 
 
 def start(rules: ParserRules) -> ParserState:

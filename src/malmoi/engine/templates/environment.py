@@ -181,7 +181,7 @@ class PromptEnvironment(ImmutableSandboxedEnvironment):
         self.budget.step(weight(value, self.budget.chars_left, any_object=True))
         return value
 
-    def concat(self, *values: object) -> str:
+    def tilde(self, *values: object) -> str:
         """The operator `~`."""
         return "".join([self.emit(value) for value in values])
 

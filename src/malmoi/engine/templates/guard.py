@@ -91,7 +91,7 @@ class _Guard(NodeTransformer):
 
     def on_concat(self, node: nodes.Concat) -> nodes.Node:
         self.generic_visit(node)
-        return _hook("concat", *node.nodes)
+        return _hook("tilde", *node.nodes)
 
     def on_getitem(self, node: nodes.Getitem) -> nodes.Node:
         self.generic_visit(node)

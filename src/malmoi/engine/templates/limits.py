@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from jinja2 import Undefined
 
-ELEMENT = 8  # an element of a list or mapping costs as much time as so many characters
+ELEMENT = 32  # an element of a list or mapping costs as much time as so many characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Limits:
     """
 
     source: int = 131_072
-    nodes: int = 20_000
+    nodes: int = 6_000
     steps: int = 100_000
     steps_per_value: int = 2_000
     chars: int = 4_000_000

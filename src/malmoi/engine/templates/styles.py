@@ -23,21 +23,19 @@ def style_facts(style: Style) -> StyleFacts:
         case "qwen":
             # Qwen2.5 model cards, generation_config.json.
             sampling = Sampling(temperature=0.7, top_p=0.8, top_k=20, repetition_penalty=1.05)
-            return StyleFacts(("<|im_end|>", "<|endoftext|>", "<|im_start|>"), sampling)
+            return StyleFacts(("<|im_end|>", "<|endoftext|>"), sampling)
         case "chatml":
-            return StyleFacts(("<|im_end|>", "<|im_start|>"))
+            return StyleFacts(("<|im_end|>",))
         case "gemma":
-            return StyleFacts(
-                ("<end_of_turn>", "<start_of_turn>"), Sampling(temperature=1.0, top_p=0.95, top_k=64)
-            )
+            return StyleFacts(("<end_of_turn>",), Sampling(temperature=1.0, top_p=0.95, top_k=64))
         case "hyperclovax-2024":
-            return StyleFacts(("<|endofturn|>", "<|user|>"), hyperclova)
+            return StyleFacts(("<|endofturn|>", "<|user|>", "<|assistant|>"), hyperclova)
         case "hyperclovax-seed":
             # `<|im_end|>` ends a block, not the turn: as a stop string it would cut the answer off after the
             # thought.
             return StyleFacts(("<|endofturn|>", "<|stop|>"), hyperclova, keep_special=True)
         case "hyperclovax-think":
-            return StyleFacts(("<|im_end|>", "<|endofturn|>", "<|im_start|>"), hyperclova)
+            return StyleFacts(("<|im_end|>", "<|endofturn|>"), hyperclova)
         case "plain":
             return StyleFacts()
 

@@ -123,9 +123,7 @@ class JinjaTemplate:
             stop=self._stop(),
             prefix=prefix,
             style=self._style,
-            writes_bos=bool(self._bos_token)
-            and segments[:1] != ()
-            and segments[0].startswith(self._bos_token),
+            writes_bos=bool(self._bos_token) and prompt.startswith(self._bos_token),
             keep_special=self._facts.keep_special,
         )
 
