@@ -28,6 +28,7 @@ def serious(page: Page) -> list[str]:
     ]
 
 
+@pytest.mark.timeout(180)  # axe looks at a dozen views
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("locale", ["ko-KR", "en-GB"])
 def test_axe_finds_nothing_serious(new_page: Any, locale: str, scheme: str) -> None:

@@ -26,8 +26,8 @@ def test_first_load_is_light_and_a_second_one_needs_the_shell_only(new_page) -> 
     files = [r for r in seen if "/static/" in r.url]
     assert all("immutable" in r.headers["cache-control"] for r in files)
     seen.clear()
-    page.goto("/settings")
-    expect(page.get_by_role("heading", name="설정")).to_be_visible()
+    page.goto("/chat")
+    expect(page.locator(".suggestions")).to_be_visible()
     assert [
         r.url
         for r in seen
