@@ -62,13 +62,14 @@ async def running(
     *,
     engines: Mapping[str, Engine] | None = None,
     apps: Sequence[App] = (),
+    catalog: Any = None,
     change: Callable[[FastAPI], None] | None = None,
     **sections: Mapping[str, Any],
 ) -> AsyncIterator[Gateway]:
     """A server with one scripted model, named `scripted`."""
     engine = engine if engine is not None else ScriptedEngine()
     chosen = settings(home, **sections)
-    app = create_app(chosen, engines=engines or {"scripted": engine}, apps=apps)
+    app = create_app(chosen, engines=engines or {"scripted": engine}, apps=apps, catalog=catalog)
     if change is not None:
         change(app)
     url: asyncio.Future[str] = asyncio.get_running_loop().create_future()
