@@ -288,14 +288,14 @@ async def test_a_very_long_branch_can_be_imported_read_and_deleted(server: Serve
             "content": f"{n}",
             "created_at": moment,
         }
-        for n in range(1500)
+        for n in range(1200)
     ]
     conversation = {"title": "긴 대화", "created_at": moment, "updated_at": moment, "messages": messages}
     file = {"format": "malmoi.chat", "version": 1, "conversations": [conversation]}
     assert (await import_file(server, file))["imported"] == 1
     (item,) = (await server.json("GET", "conversations"))["items"]
     tree = await server.json("GET", f"conversations/{item['id']}")
-    assert [message["content"] for message in tree["messages"]] == [str(n) for n in range(1500)]
+    assert [message["content"] for message in tree["messages"]] == [str(n) for n in range(1200)]
     await server.json("DELETE", f"conversations/{item['id']}", status=204)
     await server.json("DELETE", "trash", status=204)
-    assert (await server.json("GET", "search?q=1499"))["items"] == []
+    assert (await server.json("GET", "search?q=1199"))["items"] == []

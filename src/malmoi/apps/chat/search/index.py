@@ -18,7 +18,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from malmoi.apps.chat.search.postgresql import PostgresqlTerms
 from malmoi.apps.chat.search.snippet import make_snippet
 from malmoi.apps.chat.search.sqlite import SqliteTerms
-from malmoi.apps.chat.search.terms import QueryWord, index_terms, parse_query, query_parts, split_text
+from malmoi.apps.chat.search.terms import (
+    PartTerms,
+    QueryWord,
+    index_terms,
+    parse_query,
+    query_parts,
+    split_text,
+)
 from malmoi.apps.chat.tables import Conversation, Message, SearchPart
 from malmoi.apps.chat.types import SearchItem
 from malmoi.core.errors import MalmoiError
@@ -34,10 +41,8 @@ _QUERY_WAIT = 3.0  # seconds a search waits for the morphemes of its query, in c
 class Terms(Protocol):
     """The full-text index of one kind of database."""
 
-    async def put(
-        self, session: AsyncSession, part_id: int, scope: str, terms: Sequence[str], *, is_title: bool
-    ) -> None:
-        """Add a part."""
+    async def put(self, session: AsyncSession, parts: Sequence[PartTerms]) -> None:
+        """Add parts."""
         ...
 
     async def add_morphemes(self, session: AsyncSession, part_id: int, morphemes: Sequence[str]) -> None:
@@ -90,16 +95,23 @@ class SearchIndex:
     async def put_message(self, session: AsyncSession, message: Message) -> None:
         """Index a message that is complete, in the transaction that saves it; an older text of it goes."""
         await session.execute(delete(SearchPart).where(SearchPart.message_id == message.id))
-        for start, length in split_text(message.content):
-            part = SearchPart(
-                account_id=message.account_id,
-                conversation_id=message.conversation_id,
-                message_id=message.id,
-                start=start,
-                length=length,
-                analysed=False,
-            )
-            await self._put(session, part, message.content[start : start + length])
+        await self.put_new_messages(session, [message])
+
+    async def put_new_messages(self, session: AsyncSession, messages: Sequence[Message]) -> None:
+        """Index messages that were not in the index, in the transaction that saves them."""
+        parts = []
+        for message in messages:
+            for start, length in split_text(message.content):
+                part = SearchPart(
+                    account_id=message.account_id,
+                    conversation_id=message.conversation_id,
+                    message_id=message.id,
+                    start=start,
+                    length=length,
+                    analysed=False,
+                )
+                parts.append((part, message.content[start : start + length]))
+        await self._put(session, parts)
 
     async def put_title(self, session: AsyncSession, conversation: Conversation) -> None:
         """Index a conversation's title, in the transaction that changes it."""
@@ -117,7 +129,7 @@ class SearchIndex:
                 length=len(conversation.title),
                 analysed=False,
             )
-            await self._put(session, part, conversation.title)
+            await self._put(session, [(part, conversation.title)])
 
     async def search(self, account_id: str, query: str, *, limit: int) -> list[SearchItem]:
         """Where all words of `query` stand, best first; conversations in the trash are left out."""
@@ -153,11 +165,16 @@ class SearchIndex:
         while await self._analyse_batch():
             pass
 
-    async def _put(self, session: AsyncSession, part: SearchPart, text: str) -> None:
-        session.add(part)
+    async def _put(self, session: AsyncSession, parts: Sequence[tuple[SearchPart, str]]) -> None:
+        if not parts:
+            return
+        session.add_all(part for part, _ in parts)
         await session.flush()
-        is_title = part.message_id is None
-        await self._terms.put(session, part.id, part.account_id, index_terms(text), is_title=is_title)
+        terms = [
+            PartTerms(part.id, part.account_id, index_terms(text), is_title=part.message_id is None)
+            for part, text in parts
+        ]
+        await self._terms.put(session, terms)
         self._new.set()
 
     async def _query_morphemes(self, parts: Sequence[str]) -> Sequence[Sequence[str]]:

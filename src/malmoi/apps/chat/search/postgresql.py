@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from malmoi.apps.chat.search.terms import QueryWord, Term
+from malmoi.apps.chat.search.terms import PartTerms, QueryWord, Term
 
 # Labels: A title, B morphemes, C bigrams, D the account; their weights stand in the order D, C, B, A.
 _FIND = text(
@@ -20,12 +20,13 @@ _ADD = text("UPDATE chat_search_terms SET terms = terms || CAST(:terms AS tsvect
 class PostgresqlTerms:
     """Reads and writes `chat_search_terms`; rows go with their part, by a foreign key."""
 
-    async def put(
-        self, session: AsyncSession, part_id: int, scope: str, terms: Sequence[str], *, is_title: bool
-    ) -> None:
-        """Add a part."""
-        vector = f"{_quoted('@' + scope)} {_vector(terms, 'A' if is_title else 'C')}"
-        await session.execute(_PUT, {"id": part_id, "terms": vector})
+    async def put(self, session: AsyncSession, parts: Sequence[PartTerms]) -> None:
+        """Add parts."""
+        rows = []
+        for part in parts:
+            vector = f"{_quoted('@' + part.scope)} {_vector(part.terms, 'A' if part.is_title else 'C')}"
+            rows.append({"id": part.id, "terms": vector})
+        await session.execute(_PUT, rows)
 
     async def add_morphemes(self, session: AsyncSession, part_id: int, morphemes: Sequence[str]) -> None:
         """Add the morphemes of a part that has none."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from malmoi.apps.chat.search.terms import QueryWord, Term
+from malmoi.apps.chat.search.terms import PartTerms, QueryWord, Term
 
 # Weights of the columns scope, title, morphemes, bigrams. bm25 gives lower numbers to better matches.
 _FIND = text(
@@ -22,13 +22,14 @@ _ADD = text("UPDATE chat_search_terms SET morphemes = :morphemes WHERE rowid = :
 class SqliteTerms:
     """Reads and writes `chat_search_terms`; rows go with their part, by a trigger."""
 
-    async def put(
-        self, session: AsyncSession, part_id: int, scope: str, terms: Sequence[str], *, is_title: bool
-    ) -> None:
-        """Add a part."""
-        joined = " ".join(terms)
-        title, bigrams = (joined, "") if is_title else ("", joined)
-        await session.execute(_PUT, {"id": part_id, "scope": scope, "title": title, "bigrams": bigrams})
+    async def put(self, session: AsyncSession, parts: Sequence[PartTerms]) -> None:
+        """Add parts."""
+        rows = []
+        for part in parts:
+            joined = " ".join(part.terms)
+            title, bigrams = (joined, "") if part.is_title else ("", joined)
+            rows.append({"id": part.id, "scope": part.scope, "title": title, "bigrams": bigrams})
+        await session.execute(_PUT, rows)
 
     async def add_morphemes(self, session: AsyncSession, part_id: int, morphemes: Sequence[str]) -> None:
         """Add the morphemes of a part that has none."""

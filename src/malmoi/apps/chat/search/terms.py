@@ -44,6 +44,16 @@ class QueryWord:
     literals: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class PartTerms:
+    """The terms of one part of the index; `scope` is the account that may find it."""
+
+    id: int
+    scope: str
+    terms: Sequence[str]
+    is_title: bool
+
+
 def index_terms(text: str) -> list[str]:
     """The terms of a text, in order."""
     return [term[:_MAX_TERM] for term in bigrams(text, last=True)]

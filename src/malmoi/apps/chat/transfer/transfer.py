@@ -194,10 +194,10 @@ class Transfer:
         await session.flush()
         await self._index.put_title(session, row)
         rows = [_message_row(message, row, ids) for message in messages]
-        for message in rows:
-            session.add(message)
-            await session.flush()
-            await self._index.put_message(session, message)
+        # Rows are written in the order in which they are added: parents first.
+        session.add_all(rows)
+        await session.flush()
+        await self._index.put_new_messages(session, rows)
 
 
 @dataclass(frozen=True, slots=True)
