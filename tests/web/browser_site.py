@@ -18,7 +18,9 @@ from malmoi.serve.server import serve
 from malmoi.serve.settings import HttpSettings, ModelSettings, ServeSettings
 
 DEMO = (Path(__file__).parent / "demo_reply.md").read_text(encoding="utf-8")
+DEMO_EN = (Path(__file__).parent / "demo_reply_en.md").read_text(encoding="utf-8")
 RULES = (
+    Rule(contains="proverb", reasoning="First the meaning.", reply=DEMO_EN, chunk_tokens=7),
     Rule(contains="천천히", reply="하나 둘 셋 넷 다섯 여섯 일곱 여덟 아홉 열 " * 20, hold_after=12),
     Rule(contains="반이다", reasoning="속담의 뜻을 먼저 살핀다.", reply=DEMO, chunk_tokens=7),
     Rule(contains="실패", reply="여기까지는", fail_after=2),

@@ -166,7 +166,7 @@ def test_pictures_for_the_readme(new_page: Any, locale: str, name: str) -> None:
         ".composer textarea",
         "‘시작이 반이다’의 뜻과 쓰임을 표로 정리해 줘."
         if korean
-        else "Explain the proverb ‘시작이 반이다’ with a table.",
+        else "Explain a proverb about beginnings, with a table.",
     )
     page.keyboard.press("Enter")
     page.wait_for_selector(".katex")
