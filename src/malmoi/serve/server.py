@@ -118,8 +118,10 @@ def bind(http: HttpSettings) -> socket.socket:
         raise ConfigError(f"http.host: {http.host!r} is no address: {error}.") from error
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Connections inherit both. A token must not wait for the acknowledgement of the one before (40 ms),
+        # and the kernel resets a client that does not take what was sent.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if hasattr(socket, "TCP_USER_TIMEOUT"):
-            # Connections inherit it: the kernel resets a client that does not take what was sent.
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(http.send_timeout * 1000))
         listener.bind(where)
         listener.listen(_BACKLOG)
