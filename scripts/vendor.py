@@ -41,7 +41,7 @@ def fetch(package: dict[str, Any], temporary: Path) -> dict[str, bytes]:
     npm = shutil.which("npm")
     if npm is None:
         raise SystemExit("npm is not installed; it is needed only to refresh the vendored libraries.")
-    packed = subprocess.run(  # noqa: S603 (the names come from our own vendor.toml, and no shell is involved)
+    packed = subprocess.run(
         [npm, "pack", "--silent", spec], cwd=temporary, check=True, capture_output=True, text=True
     )
     found: dict[str, bytes] = {}
