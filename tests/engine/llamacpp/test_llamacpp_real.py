@@ -294,21 +294,30 @@ async def test_adapters_count_for_one_request(model_file: Path, tmp_path: Path) 
         model_file, name="small", options=EngineOptions.model_validate({"context_length": 512})
     )
     try:
-        prompt = "옛날 옛적에"
+        [token] = (await plain.tokenize(" 한"))[1:]
 
-        async def text(scale: float | None) -> str:
-            adapters = {} if scale is None else {"news": scale}
-            sampling = Sampling(max_tokens=12, temperature=0.0, ignore_eos=True, adapters=adapters)
-            return await first_text(engine, prompt, sampling)
+        async def first(asked: LlamaCppEngine, scale: float | None) -> float:
+            """The log-probability of one token: the same to rounding, whatever else is in the batch."""
+            sampling = Sampling(
+                max_tokens=1,
+                temperature=0.0,
+                logit_bias={token: 100.0},
+                top_logprobs=0,
+                adapters={} if scale is None else {"news": scale},
+            )
+            [completion] = await asked.generate(["옛날 옛적에"], sampling)
+            assert completion.token_ids == (token,)
+            return completion.logprobs[0].logprob
 
-        base = await first_text(plain, prompt, Sampling(max_tokens=12, temperature=0.0, ignore_eos=True))
-        assert await text(None) == base
-        changed = await text(1.0)
-        assert changed != base
-        # The cached prefix of one scale never serves another.
-        assert await text(0.0) == base
-        assert await text(1.0) == changed
-        assert await asyncio.gather(text(1.0), text(0.0)) == [changed, base]
+        near = {"abs": 0.1}
+        base, changed = await first(plain, None), await first(engine, 1.0)
+        assert abs(changed - base) > 0.5
+        assert await first(engine, None) == pytest.approx(base, **near)
+        assert await first(engine, 0.0) == pytest.approx(base, **near)
+        # The cached prefix of one scale never serves another, in turn and at the same time.
+        assert await first(engine, 1.0) == pytest.approx(changed, **near)
+        both = await asyncio.gather(first(engine, 1.0), first(engine, 0.0))
+        assert both == [pytest.approx(changed, **near), pytest.approx(base, **near)]
     finally:
         await engine.close()
         await plain.close()
