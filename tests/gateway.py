@@ -15,7 +15,7 @@ from malmoi.engine.scripted import Rule, Script, ScriptedEngine
 from malmoi.serve.app import App, create_app
 from malmoi.serve.server import serve
 from malmoi.serve.services import Services
-from malmoi.serve.settings import AdmissionSettings, HttpSettings, LimitSettings, ServeSettings
+from malmoi.serve.settings import AdmissionSettings, HttpSettings, LimitSettings, ModelSettings, ServeSettings
 
 
 @dataclass
@@ -52,6 +52,7 @@ def settings(home: Path, **sections: Mapping[str, Any]) -> ServeSettings:
         http=HttpSettings.model_validate({"port": 0, "shutdown_timeout": 5.0, **sections.get("http", {})}),
         admission=AdmissionSettings.model_validate(sections.get("admission", {})),
         limits=LimitSettings.model_validate(sections.get("limits", {})),
+        models=ModelSettings.model_validate(sections.get("models", {})),
     )
 
 
@@ -69,7 +70,9 @@ async def running(
     """A server with one scripted model, named `scripted`."""
     engine = engine if engine is not None else ScriptedEngine()
     chosen = settings(home, **sections)
-    app = create_app(chosen, engines=engines or {"scripted": engine}, apps=apps, catalog=catalog)
+    app = create_app(
+        chosen, engines={"scripted": engine} if engines is None else engines, apps=apps, catalog=catalog
+    )
     if change is not None:
         change(app)
     url: asyncio.Future[str] = asyncio.get_running_loop().create_future()

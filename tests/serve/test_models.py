@@ -175,3 +175,25 @@ async def test_the_server_stops_downloads_at_its_end(home: Path) -> None:
         await gateway.client.post(PATH)
         await reach(gateway, "downloading")
     assert catalog.cancelled.is_set() or catalog.tries == 0
+
+
+async def test_the_default_model_is_fetched_at_the_start_and_opened(home: Path) -> None:
+    catalog = FakeCatalog()
+    async with running(home, catalog=catalog, engines={}, models={"default": "tiny"}) as gateway:
+        gateway.client.headers["authorization"] = "Bearer anybody"
+        catalog.steps.put_nowait(at(3))
+        while (await reach(gateway, "downloading"))["download"]["done_bytes"] != 3:
+            await asyncio.sleep(0)
+        catalog.steps.put_nowait(None)
+        opened = await reach(gateway, "failed")  # no other catalog knows this fake, so opening fails
+    assert opened["error"]["code"] == "unknown_name"
+    assert catalog.tries == 1
+
+
+async def test_nothing_is_fetched_when_the_settings_say_so(home: Path) -> None:
+    catalog = FakeCatalog()
+    off = {"default": "tiny", "download": False}
+    async with running(home, catalog=catalog, engines={}, models=off) as gateway:
+        gateway.client.headers["authorization"] = "Bearer anybody"
+        assert (await item(gateway))["state"] == "available"
+    assert catalog.tries == 0

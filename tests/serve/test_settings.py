@@ -22,3 +22,20 @@ from malmoi.serve.settings import ServeSettings
 def test_loopback_is_by_address_and_by_name(host: str, names: str, loopback: bool) -> None:
     settings = load_config(ServeSettings, overrides=[f"http.host={host}", f"http.allowed_hosts={names}"])
     assert settings.is_loopback is loopback
+
+
+@pytest.mark.parametrize(
+    ("default", "name"),
+    [
+        ("standard", "standard"),
+        ("http://127.0.0.1:8000/v1#org/model", "org/model"),
+        ("path:/models/mine.gguf", "mine"),
+        ("path:/models/folder", "folder"),
+        ("scripted:/tmp/demo.toml", "demo"),
+        ("hf:org/name", "name"),
+    ],
+)
+def test_a_default_reference_has_a_name(default: str, name: str) -> None:
+    models = load_config(ServeSettings, overrides=[f"models.default={default}"]).models
+    assert models.default_name == name
+    assert models.references == ({} if default == name else {name: default})

@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
@@ -73,7 +73,6 @@ class _Answer:
     generated: int = 0
     reasoning_tokens: int = 0
     called: bool = False
-    pending: list[ParsedDelta] = field(default_factory=list)
 
 
 class TorchEngine:
@@ -242,7 +241,13 @@ class TorchEngine:
         stops = sampling.stop
         keep_special = rendered is not None and rendered.keep_special
         if rendered is not None and isinstance(prompt, Chat):
-            parser = parser_for(rendered.style, tools=prompt.tools, thinking=prompt.thinking)
+            parser = parser_for(
+                rendered.style,
+                tools=prompt.tools,
+                thinking=prompt.thinking,
+                prefix=rendered.prefix,
+                tool_choice=prompt.tool_choice,
+            )
             stops = (*stops, *rendered.stop)
 
         def decode(token_ids: Sequence[int]) -> str:
@@ -261,7 +266,6 @@ class TorchEngine:
             stops=StopBuffer(stops),
             parser=parser,
             cache=DynamicCache(config=self._model.config),
-            pending=parser.push(rendered.prefix) if parser and rendered and rendered.prefix else [],
         )
 
     def _prefill(self, answer: _Answer) -> None:
@@ -286,8 +290,7 @@ class TorchEngine:
                 reason = "stop"
             elif answer.generated >= answer.limit:
                 reason = "length"
-        deltas = [*answer.pending, *self._parsed(answer, raw)]
-        answer.pending = []
+        deltas = self._parsed(answer, raw)
         logprobs = () if answer.sampling.top_logprobs is None else (self._logprob(answer, logits, token),)
         if any(delta.reasoning for delta in deltas):
             answer.reasoning_tokens += 1
@@ -300,7 +303,7 @@ class TorchEngine:
         if not answer.stops.stopped:
             raw = answer.stops.push(answer.text.finish())
             raw += answer.stops.finish()
-        deltas = [*answer.pending, *self._parsed(answer, raw)]
+        deltas = self._parsed(answer, raw)
         if answer.parser is not None:
             deltas += answer.parser.finish()
         return _joined(answer, deltas)

@@ -142,11 +142,7 @@ def _build_services(
     from malmoi.serve.db import Database
 
     home = settings.home.expanduser()
-    db = (
-        database
-        if database is not None
-        else Database.open(settings.database.url or f"sqlite:///{home}/malmoi.db")
-    )
+    db = database if database is not None else Database.of(settings)
     catalog = catalog if catalog is not None else Catalog(home)
     admission = Admission(
         slots=settings.models.engine.slots,
@@ -171,7 +167,7 @@ def _build_services(
         identity=Identity(db, settings),
         metering=metering,
         metrics=metrics,
-        downloads=Downloads(catalog),
+        downloads=Downloads(catalog, on_done=pool.installed),
         health=Health(),
     )
 
@@ -199,6 +195,8 @@ def _lifespan(
                 stack.push_async_callback(each.stop)
             route_policies(app)  # builds all routes now rather than at the first request
             await services.engines.start()
+            if services.settings.models.download:
+                services.downloads.start_missing(services.engines.default)
             services.health.started = True
             yield
 

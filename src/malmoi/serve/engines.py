@@ -110,9 +110,9 @@ class EnginePool:
     @property
     def default(self) -> str:
         """The model that answers when a request names none."""
-        if self._given and self._settings.default not in self._references():
+        if self._given and self._settings.default_name not in self._references():
             return self._given[0]
-        return self._settings.default
+        return self._settings.default_name
 
     @property
     def default_embedder(self) -> str:
@@ -130,6 +130,11 @@ class EnginePool:
     async def start(self) -> None:
         """Begin to open the default model, if it is installed and the settings say so."""
         if self._settings.preload and self.default not in self._given and self._is_openable(self.default):
+            self._preloading = asyncio.create_task(self._preload(), name="preload")
+
+    def installed(self, name: str) -> None:
+        """A model has just been installed: begin to open it if it is the default."""
+        if name == self.default and not self.is_preloading and self._settings.preload:
             self._preloading = asyncio.create_task(self._preload(), name="preload")
 
     async def close(self) -> None:
@@ -295,7 +300,7 @@ class EnginePool:
 
     def _references(self) -> Mapping[str, str]:
         """Models outside the catalog: those given, those of the settings, and what comes with the package."""
-        return {**_BUILT_IN, **self._settings.remote, **dict.fromkeys(self._given, "")}
+        return {**_BUILT_IN, **self._settings.references, **dict.fromkeys(self._given, "")}
 
     def _is_openable(self, name: str) -> bool:
         try:

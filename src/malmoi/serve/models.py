@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -96,10 +96,16 @@ class _Download:
 
 
 class Downloads:
-    """The downloads of one server, one at a time a model."""
+    """The downloads of one server, one at a time a model.
 
-    def __init__(self, catalog: Catalog) -> None:
+    Args:
+        catalog: where models come from and go to.
+        on_done: told the name of a model that has just been installed.
+    """
+
+    def __init__(self, catalog: Catalog, *, on_done: Callable[[str], None] | None = None) -> None:
         self._catalog = catalog
+        self._on_done = on_done
         self._downloads: dict[str, _Download] = {}
 
     def item(self, name: str) -> DownloadItem | None:
@@ -126,6 +132,12 @@ class Downloads:
             return
         download = self._downloads[name] = _Download()
         download.task = asyncio.create_task(self._run(name, download), name=f"download {name}")
+
+    def start_missing(self, name: str) -> None:
+        """Begin to download a model if the catalog knows it and it is not installed."""
+        known = any(card.name == name for card in self._catalog.entries())
+        if known and not self._catalog.installed(name):
+            self.start(name)
 
     async def cancel(self, name: str) -> None:
         """Stop a download, or forget that it failed; what has arrived is kept for the next try.
@@ -196,6 +208,8 @@ class Downloads:
             failure = DownloadFailed(f"{name}: the download failed.", fix="Look at the server's log.")
             last = download.item.model_copy(update={"stage": "failed", "error": error_item(failure)})
         download.task = None
+        if last.stage == "done" and self._on_done is not None:
+            self._on_done(name)
         download.report(last)
 
 

@@ -41,7 +41,7 @@ class ModelSettings(_Section):
     """Which models the server runs, and how."""
 
     default: str = "standard"
-    """Model that answers when a request or person names none."""
+    """Model that answers when a request or person names none: a name of the catalog, or a reference."""
     preload: bool = True
     """Load the default model at the start instead of at the first request."""
     download: bool = True
@@ -52,6 +52,21 @@ class ModelSettings(_Section):
     """Further models by reference: name -> "http://host/v1#model", "path:...", "scripted:..."."""
     engine: EngineOptions = EngineOptions()
     """Options of the engines that run here."""
+
+    @property
+    def default_name(self) -> str:
+        """The default model's name: of a reference, the part after #, or the file's or model's name."""
+        scheme, colon, rest = self.default.partition(":")
+        if not colon:
+            return scheme
+        path, _, model = rest.partition("#")
+        return model or Path(path).name.removesuffix(".gguf").removesuffix(".toml") or scheme
+
+    @property
+    def references(self) -> dict[str, str]:
+        """All models by reference: those of `remote`, and the default if it is one."""
+        named = {self.default_name: self.default} if ":" in self.default else {}
+        return {**self.remote, **named}
 
 
 class AdmissionSettings(_Section):
