@@ -29,6 +29,8 @@ from malmoi.serve.openai.responses import (
 from malmoi.serve.services import Services
 from malmoi.serve.sse import dumps, while_connected
 
+# Clients of the Studio API send this always: it is the only value that the platform takes.
+_STUDIO_DIMENSIONS = 1024
 _may_infer = require("inference")
 MayInfer = Annotated[Principal, Depends(_may_infer)]
 ModelId = Annotated[str, Path(max_length=200)]
@@ -71,8 +73,11 @@ def openai_router(services: Services, *, prefix: str = "/v1", source: Source = "
         if made is None:
             return Response(status_code=499)  # nobody reads it
         size = made.vectors.shape[1]
+        headers = {"x-request-id": request_id, **ignored_header(body)}
         if body.dimensions is not None and body.dimensions != size:
-            raise Unsupported(f"the model {made.model!r} makes vectors of {size} numbers only.")
+            if source != "studio" or body.dimensions != _STUDIO_DIMENSIONS:
+                raise Unsupported(f"the model {made.model!r} makes vectors of {size} numbers only.")
+            headers["x-malmoi-ignored"] = "dimensions"
         as_base64 = body.encoding_format == "base64"
         vectors: list[Any] = [
             base64.b64encode(row.astype("<f4").tobytes()).decode() if as_base64 else row.tolist()
@@ -81,7 +86,7 @@ def openai_router(services: Services, *, prefix: str = "/v1", source: Source = "
         rows = [{"object": "embedding", "index": i, "embedding": vector} for i, vector in enumerate(vectors)]
         usage = {"prompt_tokens": made.prompt_tokens, "total_tokens": made.prompt_tokens}
         answer = {"object": "list", "data": rows, "model": made.model, "usage": usage}
-        return _json(answer, {"x-request-id": request_id, **ignored_header(body)})
+        return _json(answer, headers)
 
     if source == "openai":
 
