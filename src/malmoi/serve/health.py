@@ -10,10 +10,11 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from fastapi.responses import JSONResponse, Response
 
 from malmoi.core.errors import EngineUnavailable
+from malmoi.serve.identity import require
 from malmoi.serve.metrics import CONTENT_TYPE
 
 if TYPE_CHECKING:
@@ -127,6 +128,7 @@ def health_router(services: Services) -> APIRouter:
     @router.get(
         "/metrics",
         summary="Prometheus metrics",
+        dependencies=[Depends(require("usage"))],  # for keys, too: a scraper sends one
         response_class=Response,
         responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
     )
