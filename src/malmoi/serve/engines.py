@@ -186,6 +186,9 @@ class EnginePool:
             NotFound: it is in the catalog but not installed.
         """
         name = name or self.default
+        slot = self._slots.get(name)
+        if slot is not None and slot.engine is not None:
+            return name  # the usual case, without a look at the disk
         if name in self._references():
             return name
         if not any(card.name == name for card in self._catalog.entries()):
@@ -240,6 +243,8 @@ class EnginePool:
             if slot.failure is not None and time.monotonic() - slot.failed_at < _RETRY_SECONDS:
                 raise slot.failure
             slot.opening = asyncio.create_task(self._load(name, slot), name=f"open {name}")
+            # When everybody has given up waiting, nobody is left to be told of a failure.
+            slot.opening.add_done_callback(lambda task: task.cancelled() or task.exception())
         # One who gives up waiting must not end the load for the others.
         return await asyncio.shield(slot.opening)
 
