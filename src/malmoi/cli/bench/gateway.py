@@ -9,14 +9,14 @@ that a machine whose speed drifts slows both; a figure is the median over the pa
 import asyncio
 import gzip
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 from time import perf_counter, sleep
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
 import click
@@ -27,9 +27,20 @@ from malmoi.cli.bench.measure import BenchOptions, Measure, of_repeats
 from malmoi.cli.bench.process import ServerProcess, serving
 from malmoi.core.errors import EngineError
 from malmoi.core.types import Chat, Message
+from malmoi.engine.base import Prompt
+
+if TYPE_CHECKING:
+    from malmoi.engine.llamacpp.engine import LlamaCppEngine
 
 CONCURRENCY = (1, 2, 4, 8)
 FIRST_TOKEN_PAIRS = 25
+_COUNTED = {
+    "stream": True,
+    "stream_options": {"include_usage": True},
+    "temperature": 0,
+    "repetition_penalty": 1.0,
+}
+_NO_KEEPING = httpx.Limits(max_keepalive_connections=0)
 _QUESTIONS = (
     "1부터 200까지 숫자를 차례로 쉼표로 이어서 써 줘.",
     "List the numbers from 1 to 200 in order, separated by commas.",
@@ -71,32 +82,39 @@ def _start(options: BenchOptions, client: httpx.Client) -> Iterator[Measure]:
     for _ in range(min(options.repeats, 5)):
         with serving(options.home, "--model", options.model) as server:
             _await_answer(client, server, "/readyz")
-            body = {
-                "model": "",
-                "stream": True,
-                "max_tokens": 1,
-                "messages": [{"role": "user", "content": "안녕"}],
-            }
-            with client.stream("POST", server.address + "/v1/chat/completions", json=body) as response:
-                next(
-                    line
-                    for line in response.iter_lines()
-                    if '"content":"' in line and '"content":""' not in line
-                )
-                seconds.append(perf_counter() - server.started)
-    yield of_repeats(
-        "gateway.start_to_first_token", seconds, "s", note="`malmoi serve` to the first token of a chat"
-    )
+            seconds.append(asyncio.run(_first_answer(server)))
+    note = f"`malmoi serve --model {options.model}`, installed, to the first token"
+    yield of_repeats("gateway.start_to_first_token", seconds, "s", note=note)
+
+
+async def _first_answer(server: ServerProcess) -> float:
+    """Seconds from the start of the server to its first token."""
+    async with httpx.AsyncClient(timeout=600) as client:
+        item = (await client.get(server.address + "/api/models")).json()["items"][0]
+        path, prompt = _request(
+            Chat((Message("user", "안녕"),)) if "chat" in item["capabilities"] else "안녕"
+        )
+        sent = perf_counter() - server.started
+        return sent + (await Side(client, server.address + path, _COUNTED).ask(prompt, tokens=1)).first
+
+
+def _request(prompt: Prompt) -> tuple[str, dict[str, Any]]:
+    """The OpenAI path and body for a chat, or for text where the model has no chat."""
+    if isinstance(prompt, Chat):
+        messages = [{"role": message.role, "content": message.content} for message in prompt.messages]
+        return "/v1/chat/completions", {"messages": messages}
+    return "/v1/completions", {"prompt": prompt}
 
 
 @dataclass(frozen=True, slots=True)
 class _Pair:
-    """The two sides, and the same conversations for each."""
+    """The two sides, and the same prompts for each: `asked` of the gateway, `ids` of the engine."""
 
     gateway: Side
     direct: Side
-    chats: list[dict[str, Any]]
+    asked: list[dict[str, Any]]
     ids: list[dict[str, Any]]
+    to_prompt: Callable[[str], Prompt]
 
 
 async def _compare(options: BenchOptions) -> list[Measure]:
@@ -120,37 +138,30 @@ async def _compare(options: BenchOptions) -> list[Measure]:
     return []
 
 
-async def _sides(engine: Any, server: ServerProcess) -> AsyncIterator[_Pair]:
+async def _sides(engine: "LlamaCppEngine", server: ServerProcess) -> AsyncIterator[_Pair]:
     address, key = await engine.native_address()
-    chats: list[dict[str, Any]] = [{"messages": [{"role": "user", "content": text}]} for text in _QUESTIONS]
-    ids: list[dict[str, Any]] = [
-        {"prompt": list(await engine.tokenize(Chat((Message("user", text),))))} for text in _QUESTIONS
-    ]
+    has_chat = "chat" in engine.info.capabilities
+
+    def to_prompt(text: str) -> Prompt:
+        return Chat((Message("user", text),)) if has_chat else text
+
+    prompts = [to_prompt(text) for text in _QUESTIONS]
+    path, _ = _request(prompts[0])
+    asked = [_request(prompt)[1] for prompt in prompts]
+    ids: list[dict[str, Any]] = [{"prompt": list(await engine.tokenize(prompt))} for prompt in prompts]
     headers = {"Authorization": f"Bearer {key}"}
-    greedy = {"stream": True, "temperature": 0}
+    native = {"stream": True, "temperature": 0, "_length": "n_predict", "repeat_penalty": 1.0}
     async with (
-        httpx.AsyncClient(timeout=600) as to_gateway,
-        httpx.AsyncClient(timeout=600, headers=headers) as to_engine,
+        # llama.cpp's server may close a connection that is kept: both sides get a new one for each request.
+        httpx.AsyncClient(timeout=600, limits=_NO_KEEPING) as to_gateway,
+        httpx.AsyncClient(timeout=600, limits=_NO_KEEPING, headers=headers) as to_engine,
     ):
-        fields = {
-            **greedy,
-            "stream_options": {"include_usage": True},
-            "repetition_penalty": 1.0,
-            "ignore_eos": True,
-        }
-        gateway = Side(to_gateway, server.address + "/v1/chat/completions", fields)
-        fields = {
-            **greedy,
-            "_length": "n_predict",
-            "repeat_penalty": 1.0,
-            "ignore_eos": True,
-            "cache_prompt": True,
-        }
-        direct = Side(to_engine, address + "/completion", fields)
-        for side, prompts in ((gateway, chats), (direct, ids)):
-            for prompt in prompts:  # both models in memory, all prompts in both caches
-                await side.ask(prompt, tokens=2)
-        yield _Pair(gateway, direct, chats, ids)
+        gateway = Side(to_gateway, server.address + path, _COUNTED)
+        direct = Side(to_engine, address + "/completion", native)
+        for side, bodies in ((gateway, asked), (direct, ids)):
+            for body in bodies:  # both models in memory, all prompts in both caches
+                await side.ask(body, tokens=2)
+        yield _Pair(gateway, direct, asked, ids, to_prompt)
 
 
 async def _decode(pair: _Pair, options: BenchOptions) -> list[Measure]:
@@ -180,8 +191,8 @@ async def _decode_pair(pair: _Pair, concurrency: int, tokens: int, *, swapped: b
 
     if swapped:
         theirs = await rate(pair.direct, pair.ids)
-        return await rate(pair.gateway, pair.chats), theirs
-    ours = await rate(pair.gateway, pair.chats)
+        return await rate(pair.gateway, pair.asked), theirs
+    ours = await rate(pair.gateway, pair.asked)
     return ours, await rate(pair.direct, pair.ids)
 
 
@@ -189,14 +200,21 @@ async def _first_token(pair: _Pair) -> Measure:
     _say("first token")
     added = []
     for number in range(FIRST_TOKEN_PAIRS):
-        sides = [(pair.gateway, pair.chats), (pair.direct, pair.ids)]
+        sides = [(pair.gateway, pair.asked), (pair.direct, pair.ids)]
         order = sides if number % 2 else sides[::-1]
         times = {id(side): (await side.ask(prompts[0], tokens=2)).first for side, prompts in order}
         added.append(1000 * (times[id(pair.gateway)] - times[id(pair.direct)]))
-    quartiles = sorted(added)
-    return Measure("gateway.first_token_added", median(added), "ms", peer="engine called directly",
-                   spread=(quartiles[len(added) // 4], quartiles[3 * len(added) // 4]), goal=5, lower_is_better=True,
-                   note=f"{FIRST_TOKEN_PAIRS} pairs with a cached prompt; the spread is the middle half")  # fmt: skip
+    ordered = sorted(added)
+    return Measure(
+        "gateway.first_token_added",
+        median(added),
+        "ms",
+        peer="engine called directly",
+        spread=(ordered[len(added) // 4], ordered[3 * len(added) // 4]),
+        goal=5,
+        lower_is_better=True,
+        note=f"{FIRST_TOKEN_PAIRS} pairs with a cached prompt; the spread is the middle half",
+    )
 
 
 async def _prompt_cache(pair: _Pair, options: BenchOptions) -> Measure:
@@ -205,12 +223,18 @@ async def _prompt_cache(pair: _Pair, options: BenchOptions) -> Measure:
     for repeat in range(min(options.repeats, 3)):
         _say(f"prompt cache, {repeat + 1}")
         question = f"[{repeat}] " + " ".join(_QUESTIONS)
-        first = await pair.gateway.ask({"messages": [{"role": "user", "content": question}]}, tokens=4)
-        turns = [{"role": "user", "content": question}, {"role": "assistant", "content": "네."}]
-        second = {"messages": [*turns, {"role": "user", "content": "계속해 줘."}]}
-        gains.append(first.first / (await pair.gateway.ask(second, tokens=4)).first)
-    return of_repeats("gateway.prompt_cache_gain", gains, "x", peer="first turn", goal=1.5,
-                      note="time to the first token, first turn over second")  # fmt: skip
+        follow_up = question + "\n\n네.\n\n계속해 줘."
+        first = await pair.gateway.ask(_request(pair.to_prompt(question))[1], tokens=4)
+        second = await pair.gateway.ask(_request(pair.to_prompt(follow_up))[1], tokens=4)
+        gains.append(first.first / second.first)
+    return of_repeats(
+        "gateway.prompt_cache_gain",
+        gains,
+        "x",
+        peer="first turn",
+        goal=1.5,
+        note="time to the first token of a new prompt over that of the prompt with some more text behind it",
+    )
 
 
 def _memory(server: ServerProcess) -> Measure:

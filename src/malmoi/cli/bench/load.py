@@ -38,8 +38,14 @@ class Side:
         """Stream one answer of at most `tokens` tokens to its end.
 
         Raises:
-            EngineError: the server refused it or gave no text.
+            EngineError: the server refused it, went away, or gave no text.
         """
+        try:
+            return await self._ask(prompt, tokens)
+        except httpx.TransportError as error:
+            raise EngineError(f"{self.url}: {error or type(error).__name__}.") from error
+
+    async def _ask(self, prompt: dict[str, Any], tokens: int) -> Timing:
         body = {**self.fields, **prompt, self.fields.get("_length", "max_tokens"): tokens}
         body.pop("_length", None)
         start = perf_counter()
@@ -71,7 +77,9 @@ class Side:
 
 def _has_text(event: dict[str, Any]) -> bool:
     if "choices" in event:  # an OpenAI API
-        return any(choice["delta"].get("content") for choice in event["choices"])
+        return any(
+            choice.get("text") or choice.get("delta", {}).get("content") for choice in event["choices"]
+        )
     return bool(event.get("content"))  # llama.cpp's own
 
 

@@ -45,6 +45,11 @@ class Connection:
         self._open_timeout = open_timeout
         self._open: set[asyncio.WriteTransport] = set()
 
+    @property
+    def address(self) -> tuple[str, str]:
+        """The child's URL and its key."""
+        return f"http://127.0.0.1:{self._port}", self._api_key
+
     def abort(self) -> None:
         """Cut every connection: what waits on one gets `ConnectionLost`."""
         for transport in tuple(self._open):

@@ -147,6 +147,11 @@ class LlamaCppEngine:
             answer = await connection.request("GET", "/metrics", timeout=30)
         return answer.body.decode("utf-8", "replace")
 
+    async def native_address(self) -> tuple[str, str]:
+        """URL and key of llama.cpp's own server, for measurements against it."""
+        async with self._connected() as connection:
+            return connection.address
+
     async def busy_slots(self) -> int:
         """How many slots generate now."""
         async with self._connected() as connection:
