@@ -37,11 +37,11 @@ async def test_a_full_queue_is_refused_at_once_with_whole_seconds() -> None:
     it = lane(max_queued=2)
     await it.acquire("a")
     tasks = [await queued(it, "a", []) for _ in range(2)]
-    for refuse in (it.check, lambda who: asyncio.wait_for(it.acquire(who), 1)):
-        with pytest.raises(Overloaded) as caught:
-            result = refuse("a")
-            if result is not None:
-                await result
+    with pytest.raises(Overloaded) as before:
+        it.check("a")
+    with pytest.raises(Overloaded) as at_last:
+        await asyncio.wait_for(it.acquire("a"), 1)
+    for caught in (before, at_last):
         assert isinstance(caught.value.retry_after, int)
         assert caught.value.retry_after >= 1
     for task in tasks:
