@@ -284,6 +284,16 @@ async def test_a_forced_call_is_held_to_the_schema_of_the_call(home: Path) -> No
         schema = engine.requests[0].sampling.json_schema
         assert schema is not None
         assert schema["properties"]["name"] == {"const": "weather"}
+        assert engine.requests[0].prompt.tool_choice.mode == "auto"  # type: ignore[union-attr]
+
+
+async def test_without_a_grammar_a_forced_call_is_left_to_the_template(home: Path) -> None:
+    engine = ScriptedEngine(capabilities=("generate", "chat", "tools"))
+    engine.enqueue("", tool_calls=call({"city": "서울"}))
+    async with opened(home, engine) as (services, _):
+        answer = await services.inference.generate(ME, request(tools=(WEATHER,), choice="required"))
+        assert json.loads(answer.tool_calls[0].arguments) == {"city": "서울"}
+        assert engine.requests[0].prompt.tool_choice.mode == "required"  # type: ignore[union-attr]
 
 
 async def test_choices_share_one_row_and_one_prompt(home: Path) -> None:

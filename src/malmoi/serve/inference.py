@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from malmoi.core.errors import EngineUnavailable, MalmoiError, StructuredOutputInvalid, Unsupported
-from malmoi.core.types import Chat
+from malmoi.core.types import Chat, ToolChoice
 from malmoi.engine.base import (
     Capability,
     Chunk,
@@ -481,15 +481,18 @@ def _prepared(request: InferenceRequest, info: EngineInfo) -> tuple[Prompt, Samp
     """The prompt and sampling that make a fitting answer as likely as this engine can."""
     prompt, sampling = request.prompt, request.sampling
     schema = sampling.json_schema
+    has_grammar = "grammar" in info.capabilities and sampling.grammar is None
     if isinstance(prompt, Chat) and _is_forced(prompt):
-        if info.kind == "http":
-            return prompt, sampling  # an OpenAI-compatible server forces calls by itself
-        schema = call_schema(allowed_tools(prompt))
-        prompt = instruct(prompt, "json_call.txt", schema)
+        if info.kind == "http" or not has_grammar:
+            # A remote server forces calls by itself; else the template begins the model's turn with a call.
+            return prompt, replace(sampling, json_schema=None)
+        tools = allowed_tools(prompt)
+        schema = call_schema(tools)
+        # The grammar forces the call, in a form of its own, so the template must not begin another one.
+        prompt = instruct(replace(prompt, tools=tools, tool_choice=ToolChoice()), "json_call.txt", schema)
     elif schema is not None and isinstance(prompt, Chat):
         prompt = instruct(prompt, "json_schema.txt", schema)
-    can = "grammar" in info.capabilities and sampling.grammar is None
-    return prompt, replace(sampling, json_schema=schema if can else None)
+    return prompt, replace(sampling, json_schema=schema if has_grammar else None)
 
 
 def _check_can(info: EngineInfo, request: InferenceRequest, capability: Capability) -> None:
