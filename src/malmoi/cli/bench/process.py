@@ -55,6 +55,8 @@ def serving(home: Path, *args: str) -> Iterator[ServerProcess]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
 
 
 def _descendants(pid: int) -> list[int]:
