@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 
+from malmoi.apps.chat import app as chat
 from malmoi.engine.scripted import Rule, Script, ScriptedEngine
 from malmoi.serve.server import run
 from malmoi.serve.settings import HttpSettings, ServeSettings
@@ -60,7 +61,7 @@ def main() -> None:
     home, http = Path(sys.argv[1]), json.loads(sys.argv[2])
     settings = ServeSettings(home=home, http=HttpSettings.model_validate({"port": 0, **http}))
     engine = ScriptedEngine(Script(rules=RULES))
-    run(settings, engines={"scripted": engine}, on_ready=lambda url: print(url, flush=True))
+    run(settings, apps=[chat], engines={"scripted": engine}, on_ready=lambda url: print(url, flush=True))
 
 
 if __name__ == "__main__":
