@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+# Named here, so that one PostgreSQL server is started for all tests.
+pytest_plugins = ["databases"]
+
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,5 @@
 """Servers with the chat on both databases."""
 
-import importlib.util
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -13,17 +12,6 @@ from malmoi.serve.app import create_app
 from malmoi.serve.db import Database
 from malmoi.serve.settings import ServeSettings
 from malmoi.testing import ScriptedEngine
-
-# The databases are those of the server's own tests; a conftest of a sister folder cannot be imported by name.
-_spec = importlib.util.spec_from_file_location(
-    "serve_database_fixtures", Path(__file__).parents[2] / "serve" / "conftest.py"
-)
-assert _spec is not None
-assert _spec.loader is not None
-_fixtures = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(_fixtures)
-postgres_url = _fixtures.postgres_url
-database_url = _fixtures.database_url
 
 
 @pytest.fixture
