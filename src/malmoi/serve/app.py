@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from malmoi.serve.db import Database
     from malmoi.serve.settings import ServeSettings
 
+_DRAIN_BODY_SECONDS = 1.0  # for the body of a request that is refused anyway
 _DESCRIPTION = """Models of your own behind APIs that existing clients speak: OpenAI's under `/v1`, the Studio
 API under `/v1/chat-completions`, `/v3` and `/v1/api-tools`, and the API of the browser pages under `/api`."""
 
@@ -204,6 +207,11 @@ def _lifespan(
 
 
 async def _refuse_while_draining(scope: Scope, receive: Receive, send: Send) -> None:
+    # A body that is on its way is taken first: else the connection is reset before the answer is read.
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_DRAIN_BODY_SECONDS):
+            while (await receive()).get("more_body", False):
+                pass
     response = error_response(draining_error(), scope)
     response.headers["Connection"] = "close"
     await response(scope, receive, send)

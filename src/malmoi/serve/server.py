@@ -39,6 +39,7 @@ _LOG = logging.getLogger("malmoi.serve")
 _BACKLOG = 1024
 _PARALLEL_REQUESTS = 1024  # requests inside the application; further connections wait in the backlog
 _CUT_OFF_SECONDS = 2.0  # for requests that were cut off to say so
+_LINGER_SECONDS = 1.0  # for a client that was sent away to read the answer
 _CLOSE_SECONDS = 2.0  # for the HTTP side to close its connections
 
 
@@ -209,8 +210,9 @@ class HangUp:
 
         await self._app(scope, receive, watched)
         if closes and scope.get("client"):
-            host, port = scope["client"]
-            end_reading((host, int(port)))  # granian gives the port as text
+            host, port = scope["client"]  # granian gives the port as text
+            # Not at once: what the client is still sending would cause a reset, and the answer be lost.
+            asyncio.get_running_loop().call_later(_LINGER_SECONDS, end_reading, (host, int(port)))
 
 
 def end_reading(client: tuple[str, int]) -> None:
