@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,13 +31,13 @@ from malmoi.engine.base import (
     Prompt,
     Sampling,
     Score,
-    ToolCallDelta,
     Usage,
 )
 from malmoi.engine.collect import generate_all
 from malmoi.engine.scripted.obey import attacks
-from malmoi.engine.scripted.replies import choose_reply, default_rule, digest, embed_text, token_logprob
-from malmoi.engine.scripted.script import Failure, Rule, Script, ScriptedCall, load_script, prompt_texts
+from malmoi.engine.scripted.pieces import Piece, chunk_of, cut_answer, groups_of
+from malmoi.engine.scripted.replies import choose_reply, default_rule, digest, embed_text
+from malmoi.engine.scripted.script import Failure, Rule, Script, load_script, prompt_texts
 from malmoi.engine.scripted.tokens import decode, encode, encode_chat, split
 
 _ALL: tuple[Capability, ...] = (
@@ -59,17 +59,6 @@ class RecordedRequest:
 
     prompt: Prompt
     sampling: Sampling
-
-
-@dataclass(frozen=True, slots=True)
-class _Piece:
-    """What is sent at once: one token, or the name of a called tool."""
-
-    kind: Literal["text", "reasoning", "call"]
-    text: str
-    token_ids: tuple[int, ...]
-    index: int = 0
-    call_id: str | None = None
 
 
 class ScriptedEngine:
@@ -152,7 +141,7 @@ class ScriptedEngine:
             raise ContextOverflow(len(prompt_ids), self._info.context_length)
         readable = decode(prompt) if isinstance(prompt, tuple) else prompt
         rule = self._rule(readable, sampling)
-        pieces, reason = _pieces(rule, readable, sampling, prompt_ids, room)
+        pieces, reason = cut_answer(rule, readable, sampling, prompt_ids, room)
         async with self._slots:
             if self._closed.is_set():
                 raise _gone()
@@ -244,7 +233,7 @@ class ScriptedEngine:
     async def _play(
         self,
         rule: Rule,
-        pieces: list[_Piece],
+        pieces: list[Piece],
         reason: FinishReason,
         prompt_ids: tuple[int, ...],
         sampling: Sampling,
@@ -255,7 +244,7 @@ class ScriptedEngine:
         await self._pause(_either(rule.first_token_delay, self.script.first_token_delay))
         first = time.perf_counter()
         speed = rule.tokens_per_second or self.script.tokens_per_second
-        groups = _groups(pieces, rule.chunk_tokens)
+        groups = groups_of(pieces, rule.chunk_tokens)
         for number in range(len(groups) + 1):
             if rule.hold_after == number:
                 await self._hold()
@@ -265,7 +254,7 @@ class ScriptedEngine:
                 raise _gone()
             if number == len(groups):
                 break
-            chunk = _chunk(groups[number], sampling)
+            chunk = chunk_of(groups[number], sampling)
             if speed:
                 await self._pause(len(chunk.token_ids) / speed)
             self.generated_tokens += len(chunk.token_ids)
@@ -328,77 +317,6 @@ async def open_scripted(path: Path, *, name: str | None = None) -> ScriptedEngin
         ConfigError: the file is not a script.
     """
     return ScriptedEngine(load_script(path), name=name or path.stem)
-
-
-def _pieces(
-    rule: Rule, prompt: str | Chat, sampling: Sampling, prompt_ids: tuple[int, ...], room: int
-) -> tuple[list[_Piece], FinishReason]:
-    """All that will be sent, cut at the stop strings and at the limit of tokens, and why it ends."""
-    last_user, _ = prompt_texts(prompt)
-    text = choose_reply(rule, sampling, last_user)
-    cuts = [text.index(stop) for stop in sampling.stop if stop and stop in text]
-    text = text[: min(cuts)] if cuts else text
-    pieces: list[_Piece] = []
-    if isinstance(prompt, Chat) and prompt.thinking is not False:
-        pieces += [_Piece("reasoning", piece, encode(piece)) for piece in split(rule.reasoning)]
-    pieces += [_Piece("text", piece, encode(piece)) for piece in split(text)]
-    calls = rule.tool_calls if not cuts else ()
-    if calls and not isinstance(prompt, Chat):
-        pieces += [_Piece("text", p, encode(p)) for call in calls for p in split(_call_text(call))]
-        calls = ()
-    for index, call in enumerate(calls):
-        arguments = call.arguments_text()
-        call_id = call.id or f"call_{digest(prompt_ids, index, call.name, arguments):016x}"
-        pieces.append(_Piece("call", call.name, encode(call.name), index, call_id))
-        pieces += [_Piece("call", piece, encode(piece), index) for piece in split(arguments)]
-    limit = room if sampling.max_tokens is None else min(room, sampling.max_tokens)
-    if sampling.ignore_eos and pieces and sampling.max_tokens is not None:
-        pieces = [pieces[place % len(pieces)] for place in range(limit)]
-    kept: list[_Piece] = []
-    for piece in pieces:
-        limit -= len(piece.token_ids)
-        if limit < 0:
-            return kept, "length"
-        kept.append(piece)
-    if sampling.ignore_eos and sampling.max_tokens is not None:
-        return kept, "length"
-    return kept, "tool_calls" if calls else "stop"
-
-
-def _call_text(call: ScriptedCall) -> str:
-    return f'{{"name": "{call.name}", "arguments": {call.arguments_text()}}}'
-
-
-def _groups(pieces: list[_Piece], size: int) -> list[list[_Piece]]:
-    """Runs of at most `size` pieces of one kind; the name of a tool stands alone."""
-    groups: list[list[_Piece]] = []
-    for piece in pieces:
-        last = groups[-1] if groups else []
-        alike = bool(last) and (last[0].kind, last[0].index) == (piece.kind, piece.index)
-        if alike and len(last) < size and last[0].call_id is None and piece.call_id is None:
-            last.append(piece)
-        else:
-            groups.append([piece])
-    return groups
-
-
-def _chunk(group: list[_Piece], sampling: Sampling) -> Chunk:
-    kind, text = group[0].kind, "".join(piece.text for piece in group)
-    token_ids = tuple(token for piece in group for token in piece.token_ids)
-    if kind == "reasoning":
-        return Chunk(reasoning=text, token_ids=token_ids)
-    if kind == "call":
-        opening = group[0].call_id is not None
-        delta = ToolCallDelta(
-            index=group[0].index,
-            id=group[0].call_id,
-            name=text if opening else None,
-            arguments="" if opening else text,
-        )
-        return Chunk(tool_calls=(delta,), token_ids=token_ids)
-    top = sampling.top_logprobs
-    logprobs = () if top is None else tuple(token_logprob(p.text, top) for p in group)
-    return Chunk(text=text, token_ids=token_ids, logprobs=logprobs)
 
 
 def _either(value: float | None, default: float) -> float:
