@@ -1,6 +1,5 @@
 """The server as a process of its own, as `make up` starts it, and what it takes."""
 
-import os
 import re
 import subprocess
 import sys
@@ -73,8 +72,3 @@ def _memory(pid: int) -> int:
         if line.startswith("Pss:"):
             return int(line.split()[1]) * 1024
     return 0
-
-
-def load_average() -> float:
-    """Processes that wanted to run during the last minute, per core."""
-    return os.getloadavg()[0] / (os.cpu_count() or 1)

@@ -91,11 +91,6 @@ class JinjaTemplate:
         """The sampling that the model's authors recommend."""
         return self._facts.sampling
 
-    @property
-    def has_tools(self) -> bool:
-        """The template itself writes tools; else they are described in the system message."""
-        return self._has_tools
-
     def render(self, chat: Chat, *, add_generation_prompt: bool = True) -> Rendered:
         """The prompt that makes the model answer `chat`.
 
