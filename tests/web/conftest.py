@@ -4,6 +4,7 @@ All tests here are synchronous: Playwright's synchronous interface holds an even
 runs.
 """
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -39,11 +40,13 @@ def site(home: Path, rules: Sequence[Rule]) -> Iterator[Site]:
     site.close()
 
 
-@pytest.fixture(scope="package")
+# For one file only: while Playwright runs, so does its event loop, and no other file's coroutines could.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One browser for all tests of this directory."""
+    """One browser for the tests of a file."""
     if not Path(CHROMIUM).exists():
-        pytest.fail(f"{CHROMIUM} is missing; install it with: apt-get install chromium")
+        missing = f"{CHROMIUM} is missing; install it with: apt-get install chromium"
+        pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser
