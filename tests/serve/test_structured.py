@@ -83,6 +83,17 @@ def test_a_schema_that_is_too_deep_is_refused() -> None:
         check(schema)
 
 
+def test_schemas_that_would_take_long_to_check_are_refused_at_once() -> None:
+    began = time.monotonic()
+    with pytest.raises(InvalidInput, match="more than 2000"):
+        check({"anyOf": [{}] * 15_000})
+    tools = tuple(Tool(f"f{i}", "", {"anyOf": [{}] * 1_900}) for i in range(128))
+    with pytest.raises(InvalidInput, match="together") as caught:
+        AnswerCheck(tools, None)
+    assert caught.value.field == "tools"
+    assert time.monotonic() - began < 2.0
+
+
 def test_a_reference_to_nowhere_is_the_clients_error() -> None:
     with pytest.raises(InvalidInput, match="nowhere"):
         check({"$ref": "#/$defs/missing"}).complaint({})

@@ -28,6 +28,8 @@ ANY_OBJECT: JsonSchema = {"type": "object"}
 
 _MAX_SCHEMA_BYTES = 64 * 1024
 _MAX_SCHEMA_DEPTH = 32
+_MAX_SCHEMA_PARTS = 2000  # objects and lists; checking one takes about a millisecond
+_MAX_ALL_PARTS = 4000  # of all schemas of a request
 _MAX_PATTERN = 512  # characters
 _CHECK_SECONDS = 0.5  # of one validation: the server's other requests wait for it
 _STEPS_PER_LOOK = 64  # keyword applications between two looks at the clock
@@ -126,6 +128,13 @@ class AnswerCheck:
     def __init__(
         self, tools: tuple[Tool, ...], json_schema: JsonSchema | None, *, forced: bool = False
     ) -> None:
+        # The sum comes first, since checking is what takes time.
+        if sum(_num_parts(tool.parameters) for tool in tools) > _MAX_ALL_PARTS:
+            raise InvalidInput(
+                f"the tools' schemas have more than {_MAX_ALL_PARTS} objects and lists together.",
+                field="tools",
+                fix="Offer fewer or simpler tools.",
+            )
         self._tools = {
             tool.name: SchemaCheck(tool.parameters, field=f"tools.{index}.function.parameters")
             for index, tool in enumerate(tools)
@@ -222,7 +231,20 @@ def _without_definitions(parameters: JsonSchema) -> JsonSchema:
     return {"type": "object"} if "$defs" in parameters or "definitions" in parameters else parameters
 
 
+def _num_parts(schema: Any) -> int:
+    """How many objects and lists a schema has."""
+    parts, pending = 0, [schema]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, Mapping | list):
+            parts += 1
+            pending += node.values() if isinstance(node, Mapping) else node
+    return parts
+
+
 def _check_bounds(schema: Mapping[str, Any], field: str) -> None:
+    if _num_parts(schema) > _MAX_SCHEMA_PARTS:
+        raise InvalidInput(f"the schema has more than {_MAX_SCHEMA_PARTS} objects and lists.", field=field)
     pending: list[tuple[Any, int]] = [(schema, 1)]
     while pending:
         node, depth = pending.pop()
