@@ -1,7 +1,10 @@
 import json
+import time
 from typing import Any
 
 from chat_server import Server
+
+from malmoi.apps.chat.transfer.foreign import read_chatgpt
 
 STAMPS = ("id", "parent_id", "folder", "persona", "active_leaf")
 
@@ -299,3 +302,14 @@ async def test_a_very_long_branch_can_be_imported_read_and_deleted(server: Serve
     await server.json("DELETE", f"conversations/{item['id']}", status=204)
     await server.json("DELETE", "trash", status=204)
     assert (await server.json("GET", "search?q=1199"))["items"] == []
+
+
+def test_an_export_of_hidden_messages_is_read_in_time_that_grows_with_its_size() -> None:
+    """Every visible message hangs below the same long chain of hidden ones."""
+    nodes: dict[str, dict[str, object]] = {"h0": {"parent": None}}
+    nodes |= {f"h{i}": {"parent": f"h{i - 1}"} for i in range(1, 20_000)}
+    visible = {"author": {"role": "user"}, "content": {"content_type": "text", "parts": ["x"]}}
+    nodes |= {f"v{i}": {"parent": "h19999", "message": visible} for i in range(9_000)}
+    began = time.monotonic()
+    assert len(read_chatgpt({"mapping": nodes}).messages) == 9_000
+    assert time.monotonic() - began < 10.0

@@ -85,25 +85,34 @@ def _tree(
             found[node_id] = message.model_copy(update={"id": node_id})
     if not found:
         raise ValueError("it has no messages with text")
+    known: dict[str, str | None] = {}
     return [
-        message.model_copy(update={"parent_id": _kept_ancestor(nodes, parent_key, node_id, found)})
+        message.model_copy(update={"parent_id": _kept_ancestor(nodes, parent_key, node_id, found, known)})
         for node_id, message in found.items()
     ]
 
 
 def _kept_ancestor(
-    nodes: Mapping[str, Any], parent_key: str, node_id: str, found: Mapping[str, FileMessage]
+    nodes: Mapping[str, Any],
+    parent_key: str,
+    node_id: str,
+    found: Mapping[str, FileMessage],
+    known: dict[str, str | None],
 ) -> str | None:
+    """The nearest ancestor that stays; `known` remembers it, so that each node is passed once."""
     parent = nodes[node_id].get(parent_key)
-    steps = 0
-    while parent is not None and parent not in found:
-        steps += 1
-        if steps > len(nodes):
+    passed: dict[str, None] = {}
+    while isinstance(parent, str) and parent not in found and parent in nodes:
+        if parent in passed:
             raise ValueError("messages follow each other in a circle")
-        if not isinstance(parent, str) or parent not in nodes:
-            return None
+        if parent in known:
+            parent = known[parent]
+            break
+        passed[parent] = None
         parent = nodes[parent].get(parent_key)
-    return None if parent is None else str(parent)
+    kept = parent if isinstance(parent, str) and parent in found else None
+    known.update(dict.fromkeys(passed, kept))
+    return kept
 
 
 def _chatgpt_message(node: Mapping[str, Any], began: datetime) -> FileMessage | None:
