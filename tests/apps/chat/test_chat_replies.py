@@ -216,9 +216,8 @@ async def test_a_reply_stopped_through_the_database_stops_here(server: Server) -
     reply_id, _ = await begin(server, await server.new_conversation(), hold_after=2)
     async with server.app.state.services.db.session() as session:
         await session.execute(update(Message).where(Message.id == reply_id).values(status="stopped"))
-    running = server.chat.replies
     # The next round of saving sees it.
-    await running._save_running(all_of_them=True)
+    await server.chat.replies._saving.save(all_of_them=True)
     await asyncio.wait_for(server.engine.cancelled.wait(), 10)
     message = await server.json("POST", f"messages/{reply_id}/stop")
     assert message["status"] == "stopped"

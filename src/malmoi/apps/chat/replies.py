@@ -7,33 +7,29 @@ on the database.
 """
 
 import asyncio
-import logging
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass, field
-from datetime import timedelta
-from typing import Literal
+from dataclasses import dataclass
 
-from sqlalchemy import CursorResult, func, select, update
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from malmoi.apps.chat.conversations import (
     find_conversation,
     find_message,
-    mark_interrupted,
     messages_of,
     save_title,
 )
 from malmoi.apps.chat.generation import Generation, Outcome, Question
 from malmoi.apps.chat.live import LiveEvent, LiveReply
 from malmoi.apps.chat.personas import Personas
+from malmoi.apps.chat.saving import Running, Saving
 from malmoi.apps.chat.search import SearchIndex
 from malmoi.apps.chat.tables import Conversation, Message
 from malmoi.apps.chat.titles import make_title
 from malmoi.apps.chat.tree import path_to
 from malmoi.apps.chat.types import MessageOut, NewMessage, Regenerate, SamplingOptions
-from malmoi.core.errors import Conflict, MalmoiError
+from malmoi.core.errors import Conflict
 from malmoi.serve.db import Database, new_id, utc_now
 from malmoi.serve.identity import Principal
 from malmoi.serve.inference import Inference
@@ -41,12 +37,7 @@ from malmoi.serve.inference import Inference
 MAX_MESSAGES = 10_000
 """Most messages of one conversation, in all its branches."""
 
-_SAVE_EVERY = 0.8  # seconds
-_BEAT = timedelta(seconds=5)  # a running reply is saved at least so often, also when it has no new text
-_LOST = timedelta(seconds=30)  # a reply that was not saved for so long has lost its server
 _POLL = 1.0  # seconds between looks at a reply that another server writes
-
-_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +57,6 @@ class Begun:
     is_new: bool = True
 
 
-@dataclass(slots=True)
-class _Running:
-    live: LiveReply
-    task: asyncio.Task[Outcome] | None = None
-    ending: Literal["stopped", "interrupted"] | None = None
-    keeper: asyncio.Task[None] | None = field(default=None)
-
-
 class Replies:
     """Begins, stops and follows replies."""
 
@@ -82,28 +65,21 @@ class Replies:
         self._inference = inference
         self._index = index
         self._personas = personas
-        self._running: dict[str, _Running] = {}
-        self._saving: asyncio.Task[None] | None = None
-        self._closing = False
+        self._running: dict[str, Running] = {}
+        self._saving = Saving(db, index, self._running)
 
     async def start(self) -> None:
         """Mark what an earlier run has left, and begin to save running replies."""
-        # SQLite has one server, so nobody else can be writing.
-        before = None if self._db.dialect == "sqlite" else utc_now() - _LOST
-        async with self._db.session() as session:
-            await mark_interrupted(session, before, self._index)
-        self._saving = asyncio.create_task(self._save_regularly(), name="chat replies")
+        await self._saving.start()
 
     async def stop(self) -> None:
         """Interrupt all running replies, and save what they have."""
-        self._closing = True
+        self._saving.closing = True
         keepers = [running.keeper for running in self._running.values() if running.keeper is not None]
         for running in self._running.values():
-            self._end(running, "interrupted")
+            running.finish("interrupted")
         await asyncio.gather(*keepers, return_exceptions=True)
-        if self._saving is not None:
-            self._saving.cancel()
-            await asyncio.gather(self._saving, return_exceptions=True)
+        await self._saving.stop()
 
     async def ask(self, principal: Principal, conversation_id: str, new: NewMessage) -> Begun:
         """Add a question to a conversation and begin its reply; a known `client_id` finds the first one.
@@ -168,7 +144,7 @@ class Replies:
             message = await find_message(session, account_id, message_id)
         running = self._running.get(message_id)
         if running is not None:
-            self._end(running, "stopped")
+            running.finish("stopped")
             await running.live.ended()
         elif message.status == "streaming":
             # Another server may be writing it: that one sees the new status when it saves, and stops.
@@ -184,7 +160,7 @@ class Replies:
         """End the replies of a conversation that goes to the trash."""
         for running in list(self._running.values()):
             if running.live.conversation_id == conversation_id:
-                self._end(running, "stopped")
+                running.finish("stopped")
                 await running.live.ended()
 
     async def message(self, account_id: str, message_id: str) -> Message:
@@ -233,7 +209,7 @@ class Replies:
             if len(message.content) + len(message.reasoning) != shown:
                 shown = len(message.content) + len(message.reasoning)
                 yield LiveEvent("snapshot", message.content, message.reasoning)
-            if message.status != "streaming" or self._closing:
+            if message.status != "streaming" or self._saving.closing:
                 yield LiveEvent("done")
                 return
             await asyncio.sleep(_POLL)
@@ -278,7 +254,7 @@ class Replies:
         count = await session.scalar(select(func.count()).where(Message.conversation_id == conversation.id))
         if (count or 0) >= MAX_MESSAGES:
             raise Conflict(f"this conversation has {count} messages.", fix="Start a new conversation.")
-        if self._closing:
+        if self._saving.closing:
             raise Conflict("the server is shutting down.", fix="Try again in a moment.")
         reply = _new_message(conversation, question.message_id, "assistant", "")
         reply.status = "streaming"
@@ -288,7 +264,7 @@ class Replies:
         conversation.updated_at = utc_now()
         # Known before the row can be seen, so that nobody finds a streaming reply that nobody writes.
         session.info["replies"].append(reply.id)
-        self._running[reply.id] = _Running(LiveReply(reply.id, reply.account_id, conversation.id, title))
+        self._running[reply.id] = Running(LiveReply(reply.id, reply.account_id, conversation.id, title))
         return reply
 
     def _begin(self, reply: Message, question: Question) -> LiveReply:
@@ -299,11 +275,6 @@ class Replies:
         if running.ending is not None:  # stopped between commit and here
             running.task.cancel()
         return running.live
-
-    def _end(self, running: _Running, how: Literal["stopped", "interrupted"]) -> None:
-        running.ending = running.ending or how
-        if running.task is not None:
-            running.task.cancel()
 
     async def _generate(self, generation: Generation, question: Question) -> Outcome:
         async with self._db.reading() as session:
@@ -323,7 +294,7 @@ class Replies:
             sampling=sampling.over(character.sampling),
         )
 
-    async def _keep(self, running: _Running, generation: Generation) -> None:
+    async def _keep(self, running: Running, generation: Generation) -> None:
         """Wait for the end of a reply and save it, whatever the end is."""
         assert running.task is not None  # it has just begun
         await asyncio.wait({running.task})
@@ -332,85 +303,10 @@ class Replies:
         else:
             outcome = running.task.result()  # failures are outcomes, too
         try:
-            await self._save_end(running.live, outcome)
+            await self._saving.end(running.live, outcome)
         finally:
             self._running.pop(running.live.message_id, None)
             running.live.end()
-
-    async def _save_end(self, live: LiveReply, outcome: Outcome) -> None:
-        values = {
-            "content": live.text,
-            "reasoning": live.thought,
-            "status": outcome.status,
-            "finish_reason": outcome.finish_reason,
-            "error": outcome.error.model_dump() if outcome.error else None,
-            "usage": outcome.usage.model_dump() if outcome.usage else None,
-            "model": outcome.model,
-        }
-        for pause in (0.5, 1.0, 2.0, 4.0, 0.0):
-            try:
-                async with self._db.session() as session:
-                    message = await session.scalar(
-                        select(Message).where(Message.id == live.message_id).with_for_update()
-                    )
-                    if message is None:  # deleted for good meanwhile
-                        return
-                    if message.status != "streaming":  # stopped through another server
-                        values["status"] = message.status
-                    for name, value in values.items():
-                        setattr(message, name, value)
-                    message.saved_at = utc_now()
-                    await self._index.put_message(session, message)
-                    return
-            except (MalmoiError, DBAPIError) as error:
-                _logger.warning("the reply %s could not be saved: %s", live.message_id, error)
-                if self._closing:
-                    return  # what was saved last stays, and is marked at the next start
-                await asyncio.sleep(pause)
-
-    async def _save_regularly(self) -> None:
-        beat = swept = utc_now()
-        while True:
-            await asyncio.sleep(_SAVE_EVERY)
-            now = utc_now()
-            try:
-                await self._save_running(all_of_them=now - beat >= _BEAT)
-                beat = now if now - beat >= _BEAT else beat
-                if now - swept >= _LOST:
-                    swept = now
-                    async with self._db.session() as session:
-                        await mark_interrupted(
-                            session, now - _LOST, self._index, written_here=list(self._running)
-                        )
-            except (MalmoiError, DBAPIError) as error:
-                # A full disk or a database that restarts: the next round saves it all.
-                _logger.warning("running replies could not be saved: %s", error)
-
-    async def _save_running(self, *, all_of_them: bool) -> None:
-        changed = [
-            running
-            for running in self._running.values()
-            if running.task is not None
-            and not running.task.done()
-            and (all_of_them or running.live.size != running.live.saved_size)
-        ]
-        if not changed:
-            return
-        sizes = {}
-        async with self._db.session() as session:
-            for running in changed:
-                live = running.live
-                sizes[live.message_id] = live.size
-                result = await session.execute(
-                    update(Message)
-                    .where(Message.id == live.message_id, Message.status == "streaming")
-                    .values(content=live.text, reasoning=live.thought, saved_at=utc_now())
-                )
-                assert isinstance(result, CursorResult)
-                if result.rowcount == 0 and live.message_id in self._running:
-                    self._end(running, "stopped")  # through another server, or the row is gone
-        for running in changed:
-            running.live.saved_size = sizes[running.live.message_id]
 
 
 def _new_message(
