@@ -1,12 +1,16 @@
 """JSON bodies: what they may be, before any route sees them.
 
 How large and how slow a body may be is decided before (`security`). A JSON body must be one that every part
-of
-the server can hold: no deeper than 100 levels, no NaN, no NUL character, no half of a surrogate pair (400).
+of the server can hold: at most 300,000 values, no deeper than 100 levels, no NaN, no NUL character, no half
+of a surrogate pair (400). All this is looked at before anybody knows who calls, so it must cost little: large
+bodies are looked at beside the event loop, and values are counted before they are made.
 """
 
 from __future__ import annotations
 
+import asyncio
+import re
+from collections.abc import Iterator
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +23,11 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MAX_DEPTH = 100
+MAX_VALUES = 300_000
+_LARGE = 64 * 1024  # bytes; larger bodies are looked at in a thread, so that other requests go on meanwhile
+_QUOTE = ord('"')
+# Texts in a row, or one mark. A text without an end reaches to the end: no place is looked at twice.
+_TEXTS_OR_MARK = re.compile(rb'(?:"[^"\\]*+(?:\\.[^"\\]*+)*+"?)++|[,\[{]', re.DOTALL)
 
 
 class JsonGate:
@@ -42,7 +51,9 @@ class JsonGate:
             more = message.get("more_body", False)
         body = b"".join(pieces)
         try:
-            if body:
+            if len(body) > _LARGE:
+                await asyncio.to_thread(check_json, body)
+            elif body:
                 check_json(body)
         except InvalidInput as error:
             await error_response(error, scope)(scope, receive, send)
@@ -65,6 +76,8 @@ def check_json(body: bytes) -> Any:
     Raises:
         InvalidInput: it is not JSON, or JSON that must not go further; `field` says where.
     """
+    if _has_too_many(body):
+        raise InvalidInput(f"the JSON body holds more than {MAX_VALUES} values.")
     try:
         value = from_json(body, allow_inf_nan=False)
     except ValueError as error:
@@ -78,27 +91,66 @@ def check_json(body: bytes) -> Any:
     return value
 
 
+def _has_too_many(body: bytes) -> bool:
+    """Whether the commas and opening brackets outside of texts, about as many as values, are too many."""
+    left = MAX_VALUES
+    if body.count(b",") + body.count(b"[") + body.count(b"{") <= left:
+        return False
+    for found in _TEXTS_OR_MARK.finditer(body):
+        if body[found.start()] != _QUOTE:
+            left -= 1
+            if left < 0:
+                return True
+    return False
+
+
 def _check_values(value: Any) -> None:
-    pending: list[tuple[Any, tuple[str | int, ...]]] = [(value, ())]
-    while pending:
-        node, path = pending.pop()
-        if isinstance(node, str):
-            if "\x00" in node:
-                place = ".".join(map(str, path))
-                raise InvalidInput("text must not hold the character U+0000.", field=place or None)
-        elif isinstance(node, dict | list):
-            if len(path) >= MAX_DEPTH:
+    """Walk level by level; where a fault lies is found out only when there is one."""
+    level, depth = [value], 0
+    while level:
+        deeper: list[Any] = []
+        for node in level:
+            kind = type(node)
+            if kind is str:
+                if "\x00" in node:
+                    raise InvalidInput("text must not hold the character U+0000.", field=_place(value, node))
+            elif kind is float:
+                if not isfinite(node):
+                    raise InvalidInput("a number is too large.", field=_place(value, node))
+            elif kind in (dict, list) and depth == MAX_DEPTH:
                 raise _too_deep()
-            if isinstance(node, dict):
+            elif kind is dict:
                 if any("\x00" in key for key in node):
                     raise InvalidInput("names must not hold the character U+0000.")
-                pending += [(child, (*path, key)) for key, child in node.items()]
-            else:
-                pending += [
-                    (child, (*path, place)) for place, child in enumerate(node) if type(child) is not int
-                ]
-        elif isinstance(node, float) and not isfinite(node):
-            raise InvalidInput("a number is too large.", field=".".join(map(str, path)) or None)
+                deeper += node.values()
+            elif kind is list:
+                deeper += node
+        level, depth = deeper, depth + 1
+
+
+def _place(root: Any, wanted: Any) -> str | None:
+    """The path of a value, found by identity; None when it is the whole body."""
+    path: list[str] = []
+    pending: list[tuple[Iterator[tuple[Any, Any]], bool]] = [(iter([("", root)]), False)]
+    while pending:
+        items, is_inner = pending[-1]
+        step = next(items, None)
+        if step is None:
+            pending.pop()
+            if is_inner:
+                path.pop()
+            continue
+        name, node = step
+        if node is wanted:
+            return ".".join([*path, str(name)][1:]) or None
+        if isinstance(node, dict | list):
+            path.append(str(name))
+            pending.append((_steps(node), True))
+    return None
+
+
+def _steps(node: dict[str, Any] | list[Any]) -> Iterator[tuple[Any, Any]]:
+    return iter(node.items()) if isinstance(node, dict) else enumerate(node)
 
 
 def _too_deep() -> InvalidInput:
@@ -106,7 +158,10 @@ def _too_deep() -> InvalidInput:
 
 
 def _is_json(scope: Scope) -> bool:
-    content_type = dict(scope["headers"]).get(b"content-type", b"")
-    kind = content_type.split(b";")[0].strip().lower()
-    # FastAPI reads a body without a content type as JSON too.
-    return not kind or kind == b"application/json" or kind.endswith(b"+json")
+    kinds = [
+        value.split(b";")[0].strip().lower() for name, value in scope["headers"] if name == b"content-type"
+    ]
+    # FastAPI reads a body without a content type as JSON too, and of several types the first one counts.
+    return not kinds or any(
+        not kind or kind == b"application/json" or kind.endswith(b"+json") for kind in kinds
+    )
