@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from malmoi.core.errors import MalmoiError
+from malmoi.core.threads import in_thread
 
 FailureReason: TypeAlias = Literal["crash", "timeout", "memory", "output", "exception"]
 
@@ -71,18 +72,8 @@ def run(function: str, arguments: Mapping[str, Any], *, limits: Limits | None = 
 
 async def run_async(function: str, arguments: Mapping[str, Any], *, limits: Limits | None = None) -> Outcome:
     """As `run`, without blocking the event loop; cancelling kills the child."""
-    import asyncio
-
     child = _Child(function, arguments, limits or Limits())
-    waiting = asyncio.ensure_future(asyncio.to_thread(child.finish))
-    try:
-        return await asyncio.shield(waiting)
-    except asyncio.CancelledError:
-        child.kill()
-        await asyncio.wait([waiting])
-        if not waiting.cancelled():
-            waiting.exception()  # looked at, so that asyncio does not warn about it
-        raise
+    return await in_thread(child.finish, stop=child.kill)
 
 
 class _Child:

@@ -1,9 +1,11 @@
 """Blocking work beside the event loop that really stops when it is cancelled."""
 
-import asyncio
 from collections.abc import Callable
+from functools import partial
 from threading import Event
 from typing import TypeVar
+
+from malmoi.core import threads
 
 T = TypeVar("T")
 
@@ -18,15 +20,7 @@ async def in_thread(work: Callable[[Event], T]) -> T:
     `work` looks at the event now and then and raises `Stopped`.
     """
     stop = Event()
-    running = asyncio.ensure_future(asyncio.to_thread(work, stop))
-    try:
-        return await asyncio.shield(running)
-    except asyncio.CancelledError:
-        stop.set()
-        await asyncio.wait([running])
-        if not running.cancelled():
-            running.exception()  # looked at, so that asyncio does not warn about it
-        raise
+    return await threads.in_thread(partial(work, stop), stop=stop.set)
 
 
 def check(stop: Event) -> None:
