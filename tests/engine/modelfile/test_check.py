@@ -23,7 +23,7 @@ def test_each_kind_of_model_comes_back_whole_from_the_sandbox(tmp_path: Path) ->
         assert type(info).from_json(inside) == info
     found = check_model(gguf).gguf
     assert found is not None
-    assert found.control_tokens[-1] == "<|im_end|>"
+    assert found.special_tokens[-1].text == "<tool_call>"
 
 
 async def test_the_async_door_is_the_same(tmp_path: Path) -> None:

@@ -42,9 +42,14 @@ def test_a_right_file_says_what_it_is(tmp_path: Path) -> None:
     assert (info.bos_id, info.bos_token, info.eos_id, info.eos_token) == (1, "<s>", 2, "</s>")
     assert info.add_bos is True
     assert info.chat_template == "{{ messages[0]['content'] }}"
-    assert info.control_tokens == ("<unk>", "<s>", "</s>", "<|im_start|>", "<|im_end|>")
-    assert info.user_defined_tokens == ("<tool_call>",)
-    assert [token.id for token in info.special_tokens] == [0, 1, 2, 5, 6, 7]
+    assert [(token.id, token.text, token.kind) for token in info.special_tokens] == [
+        (0, "<unk>", "unknown"),
+        (1, "<s>", "control"),
+        (2, "</s>", "control"),
+        (5, "<|im_start|>", "control"),
+        (6, "<|im_end|>", "control"),
+        (7, "<tool_call>", "user_defined"),
+    ]
     assert info.size_bytes == len(data)
 
 
@@ -68,7 +73,7 @@ def test_strings_that_cross_the_reading_window_are_whole(tmp_path: Path) -> None
         "tokenizer.ggml.token_type": (ARRAY, Array(I32, [1] * 30_000 + [3, 1, 3])),
     }
     info = read(tmp_path, gguf_bytes(keys))
-    assert info.control_tokens == ("<end>", "<last>")
+    assert [token.text for token in info.special_tokens] == ["<end>", "<last>"]
 
 
 def test_the_table_of_types_is_that_of_the_reference() -> None:

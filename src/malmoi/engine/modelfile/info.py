@@ -48,16 +48,6 @@ class GgufInfo:
     license: str
     size_bytes: int
 
-    @property
-    def control_tokens(self) -> tuple[str, ...]:
-        """Texts that a tokenizer turns into control tokens when it is told to recognise them."""
-        return tuple(token.text for token in self.special_tokens if token.kind != "user_defined")
-
-    @property
-    def user_defined_tokens(self) -> tuple[str, ...]:
-        """Texts that a tokenizer always matches whole."""
-        return tuple(token.text for token in self.special_tokens if token.kind == "user_defined")
-
 
 @dataclass(frozen=True, slots=True)
 class SafetensorsInfo:
