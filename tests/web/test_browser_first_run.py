@@ -82,7 +82,7 @@ def test_offers_both_models_with_size_and_licence(first: Page) -> None:
     expect(cards.first).to_contain_text("1 GB")
     expect(cards.first).to_contain_text("Apache-2.0")
     expect(cards.nth(1)).to_contain_text("250 MB")
-    expect(cards.nth(1)).to_contain_text("기본 모델")
+    expect(cards.nth(1)).to_contain_text("베이스 모델")
 
 
 def test_download_shows_bytes_speed_and_time_left_then_the_chat(first: Page, models: Models) -> None:

@@ -17,7 +17,9 @@ export function DownloadState({ model, primary = false }) {
   }
   if (download?.error) {
     return html`<div class="banner error" role="alert"><${Icon} name="alert" />
-      <div><strong>${download.error.message}</strong><span>${download.error.fix}</span>
+      <div>${download.error.code === 'download_failed'
+        ? html`<strong>${t('model.download_failed')}</strong><span>${t('model.download_failed_fix')}</span><small>${download.error.message} ${download.error.fix}</small>`
+        : html`<strong>${download.error.message}</strong><span>${download.error.fix}</span>`}
         ${download.done_bytes > 0 && html`<span>${t('model.kept', { size: bytes(download.done_bytes) })}</span>`}</div>
       <button type="button" class="button small" onClick=${start}>${download.done_bytes > 0 ? t('model.resume') : t('action.retry')}</button></div>`;
   }

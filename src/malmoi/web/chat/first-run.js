@@ -1,9 +1,10 @@
 /** Before the first model is here: which one to fetch, how far it is, and what to do when it fails. */
 import { html } from '../shell/view.js';
 import { t } from '../shell/i18n.js';
-import { bytes } from '../shell/format.js';
+import { bytes, languageName } from '../shell/format.js';
 import { models } from '../shell/state.js';
 import { Mark } from '../shell/icons.js';
+import { about } from './model-about.js';
 import { DownloadState } from './download-state.js';
 
 export function FirstRun() {
@@ -17,12 +18,12 @@ export function FirstRun() {
       <div class="model-cards">${offered.map((model) => html`
         <article class=${`card ${model.default ? 'recommended' : ''}`} key=${model.name}>
           <header><h2>${model.title}</h2>${model.default && html`<span class="tag">${t('first.recommended')}</span>`}${model.base && html`<span class="tag plain">${t('model.base')}</span>`}</header>
-          <p>${model.description}</p>
+          <p>${about(model)}</p>
           ${model.base && html`<p class="quiet">${t('first.base_note')}</p>`}
           <dl>
             <div><dt>${t('first.disk')}</dt><dd>${bytes(model.size_bytes)}</dd></div>
             <div><dt>${t('first.license')}</dt><dd>${model.license}</dd></div>
-            <div><dt>${t('first.languages')}</dt><dd>${(model.languages ?? []).join(', ')}</dd></div>
+            <div><dt>${t('first.languages')}</dt><dd>${(model.languages ?? []).map(languageName).join(', ')}</dd></div>
           </dl>
           <${DownloadState} model=${model} primary=${model.default} />
         </article>`)}</div>

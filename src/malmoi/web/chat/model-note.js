@@ -13,6 +13,6 @@ export function ModelNote() {
   const error = model.error ?? model.download?.error;
   const text = model.state === 'downloading' ? t('model.note_downloading', { model: model.title })
     : model.state === 'failed' ? t('model.note_failed', { model: model.title }) : t('model.note_absent', { model: model.title });
-  return html`<div class=${`banner ${model.state === 'failed' ? 'error' : ''}`} role="status"><${Icon} name="alert" />
+  return html`<div class=${`banner ${model.state === 'failed' ? 'error' : ''}`} role="status">${model.state === 'downloading' ? html`<span class="spinner" aria-hidden="true"></span>` : html`<${Icon} name="alert" />`}
     <div><strong>${text}</strong>${error && html`<span>${error.message} ${error.fix}</span>`}</div></div>`;
 }

@@ -7,6 +7,7 @@ import { attempt } from '../shell/notices.js';
 import { Icon } from '../shell/icons.js';
 import { Popover } from '../shell/popover.js';
 import { choose, chosenModel, current } from './store.js';
+import { about } from './model-about.js';
 import { DownloadState } from './download-state.js';
 
 /** @typedef {import('../shell/state.js').Model} Model */
@@ -22,7 +23,7 @@ function ModelRow({ model, chosen, onChoose }) {
         <span class="model-title">${model.title}${model.base && html`<span class="tag">${t('model.base')}</span>`}</span>
         <span class=${`state ${model.state}`}>${t(`model.state_${model.state}`)}</span>
       </label>
-      <p id=${id} class="model-facts">${model.description}${model.description && html`<br />`}${facts}</p>
+      <p id=${id} class="model-facts">${about(model)}${model.description && html`<br />`}${facts}</p>
       <${DownloadState} model=${model} />
     </li>`;
 }

@@ -8,6 +8,11 @@ export function number(value, digits = 0) {
   return new Intl.NumberFormat(locale(), { maximumFractionDigits: digits }).format(value);
 }
 
+/** The name of a language, as people of the chosen language call it. @param {string} code */
+export function languageName(code) {
+  return new Intl.DisplayNames([locale()], { type: 'language' }).of(code) ?? code;
+}
+
 /** A size in decimal units, as disks and downloads are sold. @param {number} count */
 export function bytes(count) {
   const units = ['B', 'kB', 'MB', 'GB', 'TB'];

@@ -38,6 +38,9 @@ export function said(text) {
   return typeof text === 'string' ? text : text?.[language.value] ?? '';
 }
 
+/** Whether the chosen language has words for a key. @param {string} key */
+export const has = (key) => key in words.value;
+
 /**
  * The words for a key; `{name}` in them is replaced from `values`. An unknown key shows itself.
  * @param {string} key
