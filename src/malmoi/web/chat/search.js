@@ -53,8 +53,10 @@ export function Search({ onClose }) {
     return () => clearTimeout(timer);
   }, [query.value]);
 
-  const found = items.value ?? conversations.value.slice(0, 8).map((item) => (
-    { conversation_id: item.id, title: item.title, message_id: null, snippet: '', ranges: [], created_at: item.updated_at }));
+  // Before the first answer to a word the list is empty: the latest conversations are no results.
+  const searching = Boolean(query.value.trim()) && !items.value && !failed.value;
+  const found = items.value ?? (query.value.trim() ? [] : conversations.value.slice(0, 8).map((item) => (
+    { conversation_id: item.id, title: item.title, message_id: null, snippet: '', ranges: [], created_at: item.updated_at })));
   const go = (/** @type {any} */ item) => {
     if (!item) return;
     onClose();
@@ -85,6 +87,7 @@ export function Search({ onClose }) {
           aria-label=${t('search.title')} placeholder=${t('search.placeholder')} onInput=${(event) => { query.value = event.currentTarget.value; }} onKeyDown=${onKeyDown} /></div>
       ${failed.value && html`<p class="field-error" role="alert">${failed.value}</p>`}
       <p class="visually-hidden" role="status">${items.value ? t('search.count', { n: items.value.length }) : ''}</p>
+      ${searching && html`<p class="search-none"><span class="spinner" aria-hidden="true"></span></p>`}
       ${items.value && !items.value.length && html`<p class="quiet search-none">${t('search.none', { words: query.value.trim() })}</p>`}
       <ul id="search-results" class="search-results" role="listbox" aria-label=${t('search.results')}>
         ${found.map((item, index) => html`
