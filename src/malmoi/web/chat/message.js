@@ -7,6 +7,7 @@ import { models } from '../shell/state.js';
 import { Icon, Mark } from '../shell/icons.js';
 import { notify } from '../shell/notices.js';
 import { live, regenerate, reload, send, showBranch, waiting } from './conversation.js';
+import { chosenModel } from './store.js';
 import { Markdown } from './markdown-view.js';
 import { Reasoning } from './reasoning.js';
 import { EditBox } from './edit-box.js';
@@ -88,7 +89,9 @@ export function Reply({ message, versions }) {
   const content = reply ? reply.content.value : message.content;
   const reasoning = reply ? reply.reasoning.value : message.reasoning;
   const busy = Boolean(live.value) || waiting.value;
-  const model = models.value?.find((item) => item.name === message.model)?.title ?? message.model;
+  // A reply learns at its end which model wrote it; until then it is the chosen one.
+  const name = message.model ?? (reply ? chosenModel.value?.name : null);
+  const model = models.value?.find((item) => item.name === name)?.title ?? name;
   return html`
     <article class=${`message reply ${reply ? 'streaming' : message.status}`} data-id=${message.id} aria-label=${t('message.reply')}>
       <div class="author"><${Mark} /><span>${model ?? t('app.name')}</span></div>
