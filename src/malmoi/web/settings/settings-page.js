@@ -20,6 +20,8 @@ export function SettingsPage() {
   const names = Object.keys(SECTIONS).filter((name) => name !== 'accounts' || isAdmin.value);
   const name = names.includes(section) ? section : 'general';
   const View = SECTIONS[/** @type {keyof typeof SECTIONS} */ (name)];
+  // On a narrow window the sections are one line that scrolls.
+  useEffect(() => { document.querySelector('.settings-nav [aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'center' }); }, [name]);
   useEffect(() => { document.title = `${t(`settings.${name}`)} · ${t('app.name')}`; });
   return html`
     <header class="bar">
