@@ -8,7 +8,7 @@ children go to the next ancestor that stays.
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 from malmoi.apps.chat.transfer.document import FileConversation, FileMessage
 from malmoi.core.hangul import nfc
@@ -131,14 +131,7 @@ def _chatgpt_message(node: Mapping[str, Any], began: datetime) -> FileMessage | 
     text = _chatgpt_text(message.get("content"))
     if not text.strip():
         return None
-    model = metadata.get("model_slug")
-    return FileMessage(
-        id="-",
-        role=role,
-        content=text,
-        model=model if isinstance(model, str) and role == "assistant" else None,
-        created_at=_moment(message.get("create_time"), began),
-    )
+    return _message(role, text, metadata.get("model_slug"), _moment(message.get("create_time"), began))
 
 
 def _chatgpt_text(content: Any) -> str:
@@ -165,14 +158,14 @@ def _open_webui_message(node: Mapping[str, Any], began: datetime) -> FileMessage
     role, content = node.get("role"), node.get("content")
     if role not in ("user", "assistant") or not isinstance(content, str) or not content.strip():
         return None
-    model = node.get("model")
-    return FileMessage(
-        id="-",
-        role=role,
-        content=content,
-        model=model if isinstance(model, str) and role == "assistant" else None,
-        created_at=_moment(node.get("timestamp"), began),
-    )
+    return _message(role, content, node.get("model"), _moment(node.get("timestamp"), began))
+
+
+def _message(
+    role: Literal["user", "assistant"], content: str, model: Any, created_at: datetime
+) -> FileMessage:
+    told = model if isinstance(model, str) and role == "assistant" else None
+    return FileMessage(id="-", role=role, content=content, model=told, created_at=created_at)
 
 
 def _title(title: Any) -> str:
