@@ -3,7 +3,7 @@ import json
 import pytest
 
 from malmoi.core.errors import InvalidInput
-from malmoi.engine.llamacpp.schema import MAX_BYTES, MAX_DEPTH, check_gbnf, schema_grammar
+from malmoi.engine.llamacpp.schema import MAX_BYTES, MAX_COUNT, MAX_DEPTH, check_gbnf, schema_grammar
 
 
 def test_the_schema_is_in_the_grammar_on_one_line() -> None:
@@ -14,6 +14,25 @@ def test_the_schema_is_in_the_grammar_on_one_line() -> None:
     assert schema["description"] == "줄\n바꿈"
     assert schema["x-guidance"]["lenient"] is True
     assert schema["x-guidance"]["whitespace_flexible"] is False
+
+
+def test_counts_that_would_take_minutes_to_compile_are_left_to_the_check_of_the_answer() -> None:
+    many = 10**8
+    grammar = schema_grammar(
+        {
+            "minItems": many,
+            "maxItems": MAX_COUNT,
+            "items": {"anyOf": [{"minLength": float(many), "maxLength": 5}, {"const": {"minItems": many}}]},
+            "properties": {"minItems": {"type": "string"}},
+        }
+    )
+    schema = json.loads(grammar.splitlines()[1].removeprefix("start: %json "))
+    del schema["x-guidance"]
+    assert schema == {
+        "maxItems": MAX_COUNT,
+        "items": {"anyOf": [{"maxLength": 5}, {"const": {"minItems": many}}]},
+        "properties": {"minItems": {"type": "string"}},
+    }
 
 
 def nested(depth: int) -> dict[str, object]:

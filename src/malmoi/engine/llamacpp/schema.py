@@ -7,6 +7,7 @@ unconstrained with status 200. So unknown keywords are relaxed (`lenient`) inste
 """
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from malmoi.core.errors import InvalidInput
@@ -14,6 +15,12 @@ from malmoi.core.types import JsonSchema
 
 MAX_BYTES = 64 << 10
 MAX_DEPTH = 64
+
+# Larger counts are left out of a grammar, and only looked at in the answer: compiling them takes llama.cpp
+# seconds to minutes, in which it answers nobody.
+MAX_COUNT = 1000
+_COUNTS = frozenset({"minItems", "maxItems", "minLength", "maxLength", "minProperties", "maxProperties"})
+_DATA = frozenset({"const", "default", "enum", "examples"})  # what is below is no schema
 
 # One-line JSON as Python writes it: with free white space, small models write blanks until their tokens
 # run out.
@@ -40,7 +47,9 @@ def schema_grammar(schema: JsonSchema) -> str:
             f"the JSON schema is nested deeper than {MAX_DEPTH}.", field=field, fix="Use $defs and $ref."
         )
     try:
-        text = json.dumps({**schema, "x-guidance": _STYLE}, ensure_ascii=False, allow_nan=False)
+        text = json.dumps(
+            {**_without_large_counts(schema), "x-guidance": _STYLE}, ensure_ascii=False, allow_nan=False
+        )
         size = len(text.encode())
     except (TypeError, ValueError) as error:
         raise InvalidInput(f"the JSON schema is not plain JSON: {error}.", field=field) from error
@@ -64,6 +73,19 @@ def check_gbnf(grammar: str) -> str:
             fix="Use json_schema, or GBNF.",
         )
     return grammar
+
+
+def _without_large_counts(node: Any) -> Any:
+    """The same schema without counts beyond `MAX_COUNT`; its depth is bounded already."""
+    if isinstance(node, (list, tuple)):
+        return [_without_large_counts(item) for item in node]
+    if not isinstance(node, Mapping):
+        return node
+    return {
+        name: value if name in _DATA else _without_large_counts(value)
+        for name, value in node.items()
+        if not (name in _COUNTS and isinstance(value, (int, float)) and abs(value) > MAX_COUNT)
+    }
 
 
 def _depth(value: Any, limit: int) -> int:
