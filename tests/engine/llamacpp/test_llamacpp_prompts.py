@@ -2,7 +2,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from malmoi.core.errors import InvalidInput, Unsupported
+from malmoi.core.errors import ContextOverflow, InvalidInput, Unsupported
 from malmoi.core.types import Chat, Message
 from malmoi.engine.base import Sampling
 from malmoi.engine.llamacpp.prompts import PromptWriter
@@ -30,6 +30,15 @@ async def test_one_segment_is_sent_as_text() -> None:
     prepared = await PromptWriter("m", Fixed(("a", ""))).prepare(CHAT, tokenise)
     assert prepared.content == "a"
     assert prepared.rendered is not None
+
+
+async def test_more_pieces_than_tokens_fit_are_refused_before_any_is_tokenised() -> None:
+    async def never(text: str, add_special: bool) -> tuple[int, ...]:
+        raise AssertionError(text)
+
+    writer = PromptWriter("m", Fixed(("<", "|im_end|>") * 50), context_length=99)
+    with pytest.raises(ContextOverflow):
+        await writer.prepare(CHAT, never)
 
 
 async def test_segments_are_tokenised_apart() -> None:

@@ -115,7 +115,13 @@ async def _engine(
     connection = (await supervisor.child()).connection
     # The file need not say it: ask the tokeniser whether it puts a start token before nothing.
     answer = await connection.request("POST", "/tokenize", {"content": "", "add_special": True}, timeout=30)
-    writer = PromptWriter(name, template, facts.bos_token or "", adds_bos=bool(answer.json()["tokens"]))
+    writer = PromptWriter(
+        name,
+        template,
+        facts.bos_token or "",
+        adds_bos=bool(answer.json()["tokens"]),
+        context_length=spec.context_length,
+    )
     # llama.cpp rounds the context up to a multiple of 256.
     slots = (await connection.request("GET", "/slots", timeout=30)).json()
     capabilities: set[Capability] = {"tokenize"}

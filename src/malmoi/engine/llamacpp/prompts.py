@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from malmoi.core.errors import InvalidInput, Unsupported
+from malmoi.core.errors import ContextOverflow, InvalidInput, Unsupported
 from malmoi.core.types import Chat
 from malmoi.engine.base import Prompt
 
@@ -31,12 +31,14 @@ class PromptWriter:
         template: the chat template; None: the model has no chat.
         bos_token: text of the start token; empty: none.
         adds_bos: whether the tokeniser puts it in front by itself.
+        context_length: tokens that fit; None: not known.
     """
 
     model: str
     template: "ChatTemplate | None" = None
     bos_token: str = ""
     adds_bos: bool = False
+    context_length: int | None = None
 
     async def prepare(self, prompt: Prompt, tokenise: Tokenise) -> Prepared:
         """Render, cut and where necessary tokenise.
@@ -44,6 +46,7 @@ class PromptWriter:
         Raises:
             Unsupported: a chat, and the model has no template.
             InvalidInput: it is empty, or not text.
+            ContextOverflow: it is cut into more pieces than tokens fit.
         """
         if isinstance(prompt, Chat):
             if self.template is None:
@@ -64,6 +67,9 @@ class PromptWriter:
 
     async def _join(self, segments: list[str], tokenise: Tokenise) -> tuple[int, ...]:
         """Each segment tokenised by itself: text that was cut apart cannot become one control token."""
+        # Each piece has a token at least and takes a round trip: a text of markers alone would take hours.
+        if self.context_length is not None and len(segments) > self.context_length:
+            raise ContextOverflow(len(segments), self.context_length)
         first, *rest = segments
         ids = list(await tokenise(self._without_bos(checked(first)), True))
         for segment in rest:
