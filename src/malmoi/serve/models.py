@@ -19,7 +19,7 @@ from pydantic import BaseModel
 
 from malmoi.core.errors import Conflict, DownloadFailed, MalmoiError, NotFound
 from malmoi.serve.errors import envelope
-from malmoi.serve.identity import Principal, current_principal, require
+from malmoi.serve.identity import Principal, require
 from malmoi.serve.sse import EventStream, event
 
 if TYPE_CHECKING:
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger("malmoi.serve")
 
-Signed = Annotated[Principal, Depends(current_principal)]
+# For keys, too; `usage` for auditors, whose pages show the models as well.
+Reader = Annotated[Principal, Depends(require("models", "inference", "chat", "usage"))]
 Manager = Annotated[Principal, Depends(require("models"))]
 Name = Annotated[str, Path(max_length=200)]
 
@@ -255,7 +256,7 @@ def models_router(services: Services) -> APIRouter:
         return model_item(state, downloads.item(state.name), downloads.is_running(state.name))
 
     @router.get("", summary="All models")
-    async def list_models(principal: Signed) -> ModelItems:
+    async def list_models(principal: Reader) -> ModelItems:
         """Every model that is known here, the default first."""
         return ModelItems(items=[item(state) for state in services.engines.states()])
 
@@ -277,7 +278,7 @@ def models_router(services: Services) -> APIRouter:
         response_class=Response,
         responses={200: {"content": {"text/event-stream": {}}}},
     )
-    async def watch_download(principal: Signed, name: Name) -> Response:
+    async def watch_download(principal: Reader, name: Name) -> Response:
         """Events `progress`, and at the end `done` or `error`."""
 
         async def events() -> AsyncGenerator[bytes, None]:
