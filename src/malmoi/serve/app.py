@@ -128,8 +128,12 @@ def create_app(
     # Added last, runs first.
     app.add_middleware(JsonGate)
     app.add_middleware(Security, http=settings.http, csrf=services.identity.csrf)
+    # It counts what `Security` answers, so it is outside of it; its own answers pass a second one.
     app.add_middleware(
-        DrainGate, health=services.health, on_status=services.metrics.responded, refuse=_refuse_while_draining
+        DrainGate,
+        health=services.health,
+        on_status=services.metrics.responded,
+        refuse=Security(_refuse_while_draining, http=settings.http, csrf=services.identity.csrf),
     )
     app.add_middleware(OlderPrefixes)
     return app

@@ -26,6 +26,13 @@ Api: TypeAlias = Literal["openai", "studio", "studio-openai", "own"]
 
 _LOG = logging.getLogger("malmoi.serve")
 _INTERNAL = "internal_error"
+_BUG_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+}
 
 
 class RequestRefused(e.MalmoiError):
@@ -163,7 +170,7 @@ def install_error_handlers(app: FastAPI) -> None:
 
     async def on_known(request: Request, error: Exception) -> JSONResponse:
         if status_of(error) >= 500 and not isinstance(error, e.EngineUnavailable):
-            _LOG.warning("%s %s: %s", request.method, request.scope["path"], error)
+            _LOG.warning("%s %r: %r", request.method, request.scope["path"], str(error))
         return error_response(error, request.scope)
 
     async def on_validation(request: Request, error: Exception) -> JSONResponse:
@@ -175,8 +182,11 @@ def install_error_handlers(app: FastAPI) -> None:
         return error_response(_refused(error, request.scope), request.scope)
 
     async def on_bug(request: Request, error: Exception) -> JSONResponse:
-        _LOG.error("%s %s failed", request.method, request.scope["path"], exc_info=error)
-        return error_response(error, request.scope)
+        _LOG.error("%s %r failed", request.method, request.scope["path"], exc_info=error)
+        response = error_response(error, request.scope)
+        # The framework answers bugs outside of every layer, and so outside of the one that adds headers.
+        response.headers.update(_BUG_HEADERS)
+        return response
 
     app.add_exception_handler(e.MalmoiError, on_known)
     app.add_exception_handler(RequestValidationError, on_validation)
