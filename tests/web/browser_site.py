@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from playwright.sync_api import Browser, BrowserContext, Page
 
 from malmoi.apps.chat import ChatApp
+from malmoi.engine.base import Engine
 from malmoi.engine.scripted import Rule, ScriptedEngine
 from malmoi.serve.app import create_app
 from malmoi.serve.server import serve
@@ -52,17 +53,29 @@ class Site:
         assert not self.thread.is_alive()
 
 
-def start_site(home: Path, rules: Sequence[Rule], port: int = 0) -> Site:
-    """Start a server in a thread of its own and wait until it answers."""
+def start_site(home: Path, rules: Sequence[Rule], port: int = 0, model: Path | None = None) -> Site:
+    """Start a server in a thread of its own and wait until it answers.
+
+    Args:
+        home: The server's home directory.
+        rules: What the scripted engine answers.
+        port: Where to listen; 0 takes any free port.
+        model: A GGUF file to answer as the model `standard` in place of the scripted engine.
+    """
     engine = ScriptedEngine(rules, name="scripted")
+    engines: dict[str, Engine] = {"scripted": engine}
     http = HttpSettings(port=port, shutdown_timeout=1)
-    settings = ServeSettings(home=home, http=http, models=ModelSettings(default="scripted"))
+    models = ModelSettings(default="scripted")
+    if model is not None:
+        engines = {}
+        models = ModelSettings(default="standard", remote={"standard": f"path:{model}"})
+    settings = ServeSettings(home=home, http=http, models=models)
     ready: Future[tuple[str, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
 
     async def run() -> None:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
-        app = create_app(settings, apps=[ChatApp()], engines={"scripted": engine})
+        app = create_app(settings, apps=[ChatApp()], engines=engines)
         await serve(app, http, on_ready=lambda url: ready.set_result((url, loop, stop)), stop=stop)
 
     def work() -> None:

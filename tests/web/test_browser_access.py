@@ -1,8 +1,5 @@
 """For everybody: axe finds nothing serious, the keyboard reaches all, small windows show all."""
 
-import os
-import re
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +7,6 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 pytestmark = pytest.mark.e2e
-IMAGES = Path(__file__).parents[2] / "docs" / "images"
 
 
 def serious(page: Page) -> list[str]:
@@ -147,34 +143,3 @@ def test_language_and_theme_follow_the_settings(page: Page) -> None:
     expect(page.locator(".composer textarea")).to_have_value("hi\n")
     page.keyboard.press("Control+Enter")
     page.locator(".message.reply .message-foot").wait_for()
-
-
-@pytest.mark.parametrize(("locale", "name"), [("ko-KR", "chat-ko"), ("en-GB", "chat-en")])
-def test_pictures_for_the_readme(new_page: Any, locale: str, name: str) -> None:
-    page = new_page(locale=locale, width=1280, height=800)
-    page.goto("/")
-    korean = locale == "ko-KR"
-    for text in (
-        ("회의록 요약", "부산 2박 3일 여행") if korean else ("Summarise the minutes", "Three days in Busan")
-    ):
-        page.fill(".composer textarea", text)
-        page.keyboard.press("Enter")
-        page.wait_for_selector(".figures")
-        page.keyboard.press("Control+Shift+O")
-        page.wait_for_selector(".suggestions")
-    page.fill(
-        ".composer textarea",
-        "‘시작이 반이다’의 뜻과 쓰임을 표로 정리해 줘."
-        if korean
-        else "Explain a proverb about beginnings, with a table.",
-    )
-    page.keyboard.press("Enter")
-    page.wait_for_selector(".katex")
-    page.wait_for_selector(".hljs-keyword")
-    page.wait_for_selector(".figures")
-    page.evaluate("document.querySelector('.log').scrollTop = 0")
-    page.mouse.move(760, 400)
-    expect(page).to_have_title(re.compile("말모이|Malmoi"))
-    if os.environ.get("MALMOI_SCREENSHOTS"):
-        IMAGES.mkdir(parents=True, exist_ok=True)
-        page.screenshot(path=IMAGES / f"{name}.png")
