@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from malmoi.engine.scripted import ScriptedEngine
 
@@ -223,3 +223,16 @@ def test_sampling_and_persona_reach_the_engine(page: Page, site, say: Say) -> No
     request = site.engine.requests[-1]
     assert request.sampling.temperature == 0.2
     assert any(m.role == "system" and "뱃사공" in m.content for m in request.prompt.messages)
+
+
+def test_a_search_that_has_not_answered_shows_no_results(page: Page, say: Say) -> None:
+    say("안녕하세요")
+    held: list[Route] = []
+    page.route("**/api/chat/search?**", lambda route: held.append(route))
+    page.keyboard.press("Control+k")
+    expect(page.get_by_role("option")).to_have_count(1)
+    with page.expect_request("**/api/chat/search?**"):
+        page.get_by_role("combobox").fill("녕하")
+    expect(page.get_by_role("option")).to_have_count(0)
+    held[0].continue_()
+    expect(page.locator(".search-results mark").first).to_have_text("녕하")

@@ -14,7 +14,7 @@ def model(name: str, **changes: Any) -> dict[str, Any]:
     return {
         "name": name,
         "title": f"Model {name}",
-        "description": "",
+        "description": "A model.",
         "license": "Apache-2.0",
         "languages": ["ko", "en"],
         "base": False,
@@ -122,3 +122,14 @@ def test_a_download_can_be_cancelled(first: Page, models: Models) -> None:
     first.get_by_role("button", name="받기 취소").click()
     expect(first.get_by_role("button", name="내려받기 (1 GB)")).to_be_visible()
     assert models.calls[-1] == "DELETE /standard/download"
+
+
+def test_a_download_that_failed_is_explained_in_the_readers_language(first: Page, models: Models) -> None:
+    error = {"code": "download_failed", "message": "part1 could not be downloaded", "fix": "Check pip."}
+    first.get_by_role("button", name="내려받기 (1 GB)").click()
+    models.change(state="failed", download=progress(0, stage="failed", error=error))
+    banner = first.locator(".card .banner.error")
+    expect(banner.locator("strong")).to_have_text("모델을 내려받지 못했습니다.")
+    expect(banner).to_contain_text("네트워크 연결을 확인하고 다시 시도하세요.")
+    expect(banner.locator("small")).to_have_text("part1 could not be downloaded Check pip.")
+    expect(first.locator(".card").first).to_contain_text("한국어와 영어로 답하고")
