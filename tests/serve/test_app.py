@@ -11,6 +11,7 @@ import pytest
 from fastapi import APIRouter
 
 from gateway import Gateway, running, script
+from malmoi.core.errors import UnknownName
 from malmoi.serve.app import App
 from malmoi.serve.services import Services
 
@@ -194,3 +195,9 @@ async def test_every_error_of_the_wire_is_json(gateway: Gateway) -> None:
     assert answer.status_code == 400
     assert json.loads(answer.text)["error"]["type"] == "invalid_request_error"
     assert isinstance(answer, httpx.Response)
+
+
+async def test_a_default_model_that_nothing_has_stops_the_start(home: Path) -> None:
+    with pytest.raises(UnknownName, match=r"no model 'standrad' \(did you mean 'standard'"):
+        async with running(home, engines={}, models={"default": "standrad"}):
+            pass

@@ -202,8 +202,10 @@ def _lifespan(
                 stack.push_async_callback(each.stop)
             route_policies(app)  # builds all routes now rather than at the first request
             await services.engines.start()
-            if services.settings.models.download:
-                services.downloads.start_missing(services.engines.default)
+            # A name that nothing has stops the start here.
+            default = services.engines.state(services.engines.default)
+            if default.state == "available" and services.settings.models.download:
+                services.downloads.start(default.name)
             services.health.started = True
             yield
 

@@ -134,12 +134,6 @@ class Downloads:
         download = self._downloads[name] = _Download()
         download.task = asyncio.create_task(self._run(name, download), name=f"download {name}")
 
-    def start_missing(self, name: str) -> None:
-        """Begin to download a model if the catalog knows it and it is not installed."""
-        known = any(card.name == name for card in self._catalog.entries())
-        if known and not self._catalog.installed(name):
-            self.start(name)
-
     async def cancel(self, name: str) -> None:
         """Stop a download, or forget that it failed; what has arrived is kept for the next try.
 

@@ -374,3 +374,11 @@ async def test_sql_in_credentials_is_only_text(browser: Browser, database: Datab
     assert answer.status_code == 401
     async with database.reading() as session:
         assert len((await session.scalars(select(Account))).all()) == 1
+
+
+@pytest.mark.parametrize("name", [b"forwarded", b"x-forwarded-for", b"x-real-ip"])
+async def test_an_open_server_does_not_trust_a_proxy(identity: Identity, name: bytes) -> None:
+    assert await identity.authenticate([(b"host", b"localhost")], None) is not None
+    with pytest.raises(Unauthenticated, match="a proxy sent the request") as caught:
+        await identity.authenticate([(b"host", b"localhost"), (name, b"203.0.113.9")], None)
+    assert "malmoi accounts passwd owner" in caught.value.fix

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from malmoi.core.child import child_environment
 from malmoi.core.errors import DiskFull, DownloadFailed
 
 _PROGRESS = re.compile(rb"Progress (\d+) of (\d+)")
@@ -45,7 +46,7 @@ async def download_wheel(requirement: str, target: Path, on_bytes: Callable[[int
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
         # pip's own unfinished files stay on the disk whose room was checked, and are removed with the folder.
-        env={**os.environ, "TMPDIR": str(temporary), "PYTHONUNBUFFERED": "1", "PIP_NO_COLOR": "1"},
+        env=child_environment(TMPDIR=str(temporary), PYTHONUNBUFFERED="1", PIP_NO_COLOR="1"),
         start_new_session=True,
     )
     watching = asyncio.create_task(_watch(temporary, on_bytes))

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from malmoi.core.child import child_environment
 from malmoi.core.errors import EngineError
 from malmoi.engine.llamacpp.connection import Connection
 from malmoi.engine.llamacpp.native_log import NativeLog
@@ -169,7 +170,7 @@ async def start_child(spec: ServerSpec, *, timeout: float = 300.0) -> Child:
     """
     # Without this, two OpenMP threads that spin for each other on a shared machine ran at 1.9 instead of 48
     # tokens a second. A value that the person has set is kept.
-    environment = {"OMP_WAIT_POLICY": "passive", **os.environ}
+    environment = {"OMP_WAIT_POLICY": "passive", **child_environment()}
     process = await asyncio.create_subprocess_exec(
         *spec.command,
         stdin=asyncio.subprocess.PIPE,

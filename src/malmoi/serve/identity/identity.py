@@ -20,6 +20,7 @@ from malmoi.serve.identity.sessions import Sessions, csrf_of
 from malmoi.serve.identity.throttle import LoginThrottle
 from malmoi.serve.settings import ServeSettings
 
+_PROXY_HEADERS = frozenset({b"forwarded", b"x-forwarded-for", b"x-real-ip"})
 _LOOK_AGAIN_AFTER = 1.0  # seconds until a password that the command line has set closes an open server
 
 
@@ -59,11 +60,13 @@ class Identity:
             Unauthenticated: a key or session was sent that is not valid.
             InvalidInput: two different keys were sent.
         """
+        headers = tuple(headers)
         credential = read_credential(headers)
         if credential is not None and credential.startswith(KEY_PREFIX):
             return await self._of_key(credential)
         local = await self.open_to()
         if local is not None:
+            _refuse_proxied(headers)
             return local  # any other bearer is what clients send when they must send something
         if credential is not None:
             return await self._of_key(credential)
@@ -144,6 +147,15 @@ class Identity:
                 fix="Make a new key in settings.",
             )
         return principal
+
+
+def _refuse_proxied(headers: Iterable[tuple[bytes, bytes]]) -> None:
+    """An open server trusts whoever can reach this machine; behind a proxy that would be everybody."""
+    if any(name in _PROXY_HEADERS for name, _ in headers):
+        raise Unauthenticated(
+            "this server needs no log-in because only this machine may use it, but a proxy sent the request.",
+            fix="Give the owner a password: malmoi accounts passwd owner",
+        )
 
 
 async def check_may_listen(settings: ServeSettings, db: Database) -> None:
