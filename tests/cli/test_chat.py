@@ -1,8 +1,11 @@
+import fcntl
 import io
 import os
 import pty
+import signal
 import subprocess
 import sys
+import termios
 from pathlib import Path
 
 import pytest
@@ -79,12 +82,21 @@ class Terminal:
 
     def __init__(self, args: list[str]) -> None:
         self.main, worker = pty.openpty()
-        environ = {**os.environ, "TERM": "dumb", "PYTHONUNBUFFERED": "1"}
-        command = [sys.executable, "-m", "malmoi", "chat", *args]
+
+        def prepare() -> None:
+            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+            # A test run in the background inherits that Ctrl+C is ignored; a person's terminal does not.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+
         self.process = subprocess.Popen(
-            command, stdin=worker, stdout=worker, stderr=worker, env=environ, start_new_session=True,
-            preexec_fn=lambda: __import__("fcntl").ioctl(0, __import__("termios").TIOCSCTTY, 0),
-        )  # fmt: skip
+            [sys.executable, "-m", "malmoi", "chat", *args],
+            stdin=worker,
+            stdout=worker,
+            stderr=worker,
+            env={**os.environ, "TERM": "dumb", "PYTHONUNBUFFERED": "1"},
+            start_new_session=True,
+            preexec_fn=prepare,
+        )
         os.close(worker)
         self.seen = b""
         self._unread = b""

@@ -65,6 +65,24 @@ def test_edit_makes_a_branch(page: Page, site, say: Say) -> None:  # type: ignor
     assert len(site.engine.requests[-1].prompt.messages) == 1
 
 
+def test_a_slow_change_never_brings_a_deleted_conversation_back(page: Page, say: Say) -> None:
+    say("곧 지울 대화")
+
+    def late(route: Route) -> None:
+        if route.request.method == "PATCH":
+            page.wait_for_timeout(400)
+        route.continue_()
+
+    page.route("**/api/chat/conversations/*", late)
+    for item in ("고정", "삭제"):
+        page.locator(".row.here").hover()
+        page.locator(".row.here .row-menu").click()
+        page.get_by_role("menuitem", name=item, exact=True).click()
+    expect(page.get_by_text("휴지통으로 옮겼습니다")).to_be_visible()
+    page.wait_for_load_state("networkidle")
+    expect(page.locator(".row a", has_text="곧 지울 대화")).to_have_count(0)
+
+
 def test_rename_pin_folder_delete_and_undo(page: Page, say: Say) -> None:
     say("정리할 대화")
 

@@ -107,12 +107,32 @@ export function noteConversation(conversation) {
   if (current.value?.id === conversation.id) current.value = { ...current.value, conversation };
 }
 
+/** The newest change of each conversation that the server has not answered yet. @type {Map<string, Promise<any>>} */
+const underWay = new Map();
+
+/**
+ * Changes of one conversation go out one after another, so that the answer to an older one never undoes a newer one.
+ * @param {string} id @param {() => Promise<any>} send
+ * @returns {Promise<{answer: any, isNewest: boolean}>}
+ */
+async function inTurn(id, send) {
+  const turn = (underWay.get(id) ?? Promise.resolve()).catch(() => {}).then(send);
+  underWay.set(id, turn);
+  try {
+    const answer = await turn;
+    return { answer, isNewest: underWay.get(id) === turn };
+  } finally {
+    if (underWay.get(id) === turn) underWay.delete(id);
+  }
+}
+
 /** @param {string} id @param {Partial<Conversation>} changes */
 export async function change(id, changes) {
   const old = conversations.value.find((item) => item.id === id) ?? current.value?.conversation;
   if (old) noteConversation({ ...old, ...changes });
   try {
-    noteConversation(await patch(`/chat/conversations/${id}`, changes));
+    const { answer, isNewest } = await inTurn(id, () => patch(`/chat/conversations/${id}`, changes));
+    if (isNewest) noteConversation(answer);
   } catch (error) {
     if (old) noteConversation(old);
     throw error;
@@ -122,7 +142,7 @@ export async function change(id, changes) {
 /** @param {Conversation} conversation */
 export async function deleteConversation(conversation) {
   const { id } = conversation;
-  await remove(`/chat/conversations/${id}`);
+  await inTurn(id, () => remove(`/chat/conversations/${id}`));
   conversations.value = conversations.value.filter((item) => item.id !== id);
   if (current.value?.id === id) startNew();
   notify(t('conversation.deleted'), { action: { label: t('action.undo'), run: () => attempt(async () => {
