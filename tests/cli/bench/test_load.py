@@ -17,17 +17,18 @@ async def test_a_stream_is_timed_and_counted() -> None:
         timing = await side.ask(PROMPT, tokens=16)
     assert timing.num_tokens == engine.generated_tokens > 3
     assert 0.05 <= timing.first < timing.last
-    assert 10 < timing.decode_rate < 60
+    assert 0 < timing.decode_rate < 60
     assert upstream.generations[0].body["max_tokens"] == 16
 
 
-async def test_requests_together_share_the_time() -> None:
-    rule = Rule(reply="one two three four", tokens_per_second=50)
-    async with FakeUpstream(ScriptedEngine([rule], num_slots=2)) as upstream, httpx.AsyncClient() as client:
+async def test_requests_together_run_side_by_side() -> None:
+    rule = Rule(reply="one two three four", first_token_delay=0.2)
+    engine = ScriptedEngine([rule], num_slots=2)
+    async with FakeUpstream(engine) as upstream, httpx.AsyncClient() as client:
         side = Side(client, f"{upstream.url}/chat/completions", FIELDS)
-        alone = await side.ask_together([PROMPT], tokens=16)
-        together = await side.ask_together([PROMPT, PROMPT], tokens=16)
-    assert together > 1.5 * alone
+        rate = await side.ask_together([PROMPT, PROMPT], tokens=16)
+    assert engine.max_active == 2
+    assert 0 < rate < engine.generated_tokens / 0.2
 
 
 @pytest.mark.parametrize("fault", [Fault("status", status=503), Fault("error_event")])
