@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -136,3 +137,15 @@ class Pages:
         parts = urlsplit(url)
         if parts.scheme not in ("data", "blob") and f"{parts.scheme}://{parts.netloc}" != self.site.url:
             self.faults.append(f"request to another server: {url}")
+
+
+def until(page: Page, expression: str, arg: object = None) -> None:
+    """Wait until an expression is true in the page.
+
+    Playwright's own `wait_for_function` evaluates text inside the page, which the page's security policy
+    forbids, and rightly so.
+    """
+    deadline = time.monotonic() + 15
+    while not page.evaluate(expression, arg):
+        assert time.monotonic() < deadline, f"never true: {expression}"
+        page.wait_for_timeout(50)

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from browser_site import until
 from playwright.sync_api import Page, expect
 
 pytestmark = pytest.mark.e2e
@@ -60,7 +61,7 @@ def test_axe_finds_nothing_serious(new_page: Any, locale: str, scheme: str) -> N
 
 
 def test_the_keyboard_does_it_all(page: Page) -> None:
-    page.wait_for_function("document.activeElement?.matches('.composer textarea')")
+    until(page, "document.activeElement?.matches('.composer textarea')")
     page.keyboard.type("hello")
     page.keyboard.press("Enter")
     page.locator(".message.reply .message-foot").wait_for()
@@ -95,7 +96,7 @@ def test_the_end_of_a_reply_is_announced_once(page: Page) -> None:
     page.keyboard.type("hello")
     page.keyboard.press("Enter")
     page.locator(".message.reply .message-foot").wait_for()
-    page.wait_for_function("window.said.length > 0")
+    until(page, "window.said.length > 0")
     page.wait_for_timeout(200)
     assert page.evaluate("window.said") == ["답변이 끝났습니다."]
 
@@ -131,7 +132,7 @@ def test_language_and_theme_follow_the_settings(page: Page) -> None:
     expect(page.locator("html")).to_have_attribute("lang", "en")
     light = page.evaluate("getComputedStyle(document.body).backgroundColor")
     page.get_by_label("Dark", exact=True).check()
-    page.wait_for_function("(light) => getComputedStyle(document.body).backgroundColor !== light", arg=light)
+    until(page, "(light) => getComputedStyle(document.body).backgroundColor !== light", arg=light)
     page.get_by_label("Ctrl+Enter", exact=True).check()
     page.wait_for_load_state("networkidle")
     page.goto("/")

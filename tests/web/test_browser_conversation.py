@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 
 import pytest
+from browser_site import until
 from playwright.sync_api import Page, Route, expect
 
 from malmoi.engine.scripted import ScriptedEngine
@@ -201,7 +202,7 @@ def test_copies_the_message_and_the_code(new_page, site) -> None:  # type: ignor
     code = page.evaluate("navigator.clipboard.readText()")
     assert code.startswith("def remaining")
     page.locator(".message.reply").get_by_role("button", name="복사", exact=True).click()
-    page.wait_for_function("navigator.clipboard.readText().then((text) => text.startsWith('## '))")
+    until(page, "navigator.clipboard.readText().then((text) => text.startsWith('## '))")
 
 
 def test_a_failed_reply_says_so_and_can_be_tried_again(page: Page, new_page) -> None:  # type: ignore[no-untyped-def]
