@@ -1,7 +1,7 @@
 import httpx
 import pytest
 
-from malmoi.cli.bench.load import Side
+from malmoi.cli.bench.load import Side, Timing
 from malmoi.core.errors import EngineError
 from malmoi.testing import FakeUpstream, Fault, Rule, ScriptedEngine
 
@@ -17,7 +17,7 @@ async def test_a_stream_is_timed_and_counted() -> None:
         timing = await side.ask(PROMPT, tokens=16)
     assert timing.num_tokens == engine.generated_tokens > 3
     assert 0.05 <= timing.first < timing.last
-    assert 0 < timing.decode_rate < 60
+    assert 10 < timing.decode_rate < 60
     assert upstream.generations[0].body["max_tokens"] == 16
 
 
@@ -37,3 +37,7 @@ async def test_a_failure_is_not_a_figure(fault: Fault) -> None:
         upstream.fail(fault)
         with pytest.raises(EngineError):
             await Side(client, f"{upstream.url}/chat/completions", FIELDS).ask(PROMPT, tokens=16)
+
+
+def test_the_decode_rate_counts_the_tokens_after_the_first() -> None:
+    assert Timing(first=1.0, last=3.0, num_tokens=5).decode_rate == 2.0
