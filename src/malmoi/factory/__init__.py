@@ -1,0 +1,1 @@
+"""Build a model: corpus, tokenizer, architecture, training."""
