@@ -1,0 +1,1 @@
+"""Tokenizers: how they are trained, measured, and how text becomes token ids."""
