@@ -46,27 +46,85 @@ def load_config(
     Raises:
         ConfigError: for the first fault, with its source, path and fix.
     """
-    tree: dict[str, Any] = {}
-    source: dict[_Path, str] = {}
+    tree = ConfigTree()
     if file is not None:
-        _merge(tree, _read_toml(file), source, origin=str(file))
+        tree.merge(read_toml(file), origin=str(file))
     for name, text in sorted((environ or {}).items()):
         if name.startswith(ENVIRONMENT_PREFIX) and name not in reserved:
             path = tuple(part.lower() for part in name.removeprefix(ENVIRONMENT_PREFIX).split("__"))
-            _put(tree, path, text, model, source, origin=f"the variable {name}")
+            tree.put(path, text, model, origin=f"the variable {name}")
     for override in overrides:
-        key, equals, text = override.partition("=")
-        if not equals or not key.strip():
-            raise ConfigError(f"--set {override!r} has no '='.", fix="Write it as --set section.key=value.")
-        path = tuple(key.strip().split("."))
-        _put(tree, path, text, model, source, origin=f"--set {override}")
-    try:
-        return model.model_validate(tree)
-    except ValidationError as error:
-        raise _explain(error, model, source) from None
+        path, text = parse_override(override)
+        tree.put(path, text, model, origin=f"--set {override}")
+    return tree.validate(model)
 
 
-def _read_toml(file: Path) -> dict[str, Any]:
+class ConfigTree:
+    """Settings from several sources, each remembered with where it came from."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {}
+        self._source: dict[_Path, str] = {}
+
+    def merge(self, new: Mapping[str, Any], *, origin: str) -> None:
+        """Lay a table over what is there; tables are merged, everything else is replaced."""
+        _merge(self.values, new, self._source, origin=origin)
+
+    def put(self, path: _Path, text: str, model: type[BaseModel] | None, *, origin: str) -> None:
+        """Set one value given as text; `model` tells whether the field takes text or a TOML value."""
+        _put(self.values, path, text, model, self._source, origin=origin)
+
+    def origin(self, path: _Path) -> str:
+        """Where the value at `path`, or the nearest table above it, came from."""
+        places = (path[:length] for length in range(len(path), -1, -1))
+        found = next((self._source[place] for place in places if place in self._source), "")
+        return found or next(iter(self._source.values()), "the configuration")
+
+    def take(self, path: _Path) -> "ConfigTree":
+        """The table at `path` as a tree of its own, with its sources."""
+        branch = ConfigTree()
+        node: Any = self.values
+        for part in path:
+            node = node.get(part, {}) if isinstance(node, dict) else {}
+        branch.values = dict(node)
+        branch._source = {
+            key[len(path) :]: text
+            for key, text in self._source.items()
+            if key[: len(path)] == path and key != path
+        }
+        branch._source.setdefault((), self._source.get(path, ""))
+        return branch
+
+    def validate(self, model: type[C], *, under: str = "") -> C:
+        """The tree as a checked model; `under` is written before each path of a message.
+
+        Raises:
+            ConfigError: for the first fault, with its source, path and fix.
+        """
+        try:
+            return model.model_validate(self.values)
+        except ValidationError as error:
+            raise _explain(error, model, self._source, under) from None
+
+
+def parse_override(override: str) -> tuple[_Path, str]:
+    """`a.b=c` as its path and text.
+
+    Raises:
+        ConfigError: there is no '='.
+    """
+    key, equals, text = override.partition("=")
+    if not equals or not key.strip():
+        raise ConfigError(f"--set {override!r} has no '='.", fix="Write it as --set section.key=value.")
+    return tuple(key.strip().split(".")), text
+
+
+def read_toml(file: Path) -> dict[str, Any]:
+    """The tables of a TOML file.
+
+    Raises:
+        ConfigError: it cannot be read or is not TOML; the message names it.
+    """
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -95,7 +153,7 @@ def _put(
     tree: dict[str, Any],
     path: _Path,
     text: str,
-    model: type[BaseModel],
+    model: type[BaseModel] | None,
     source: dict[_Path, str],
     *,
     origin: str,
@@ -129,7 +187,7 @@ def _takes_text(annotation: Any) -> bool:
     return False
 
 
-def _annotation(model: type[BaseModel], path: _Path) -> Any:
+def _annotation(model: type[BaseModel] | None, path: _Path) -> Any:
     """The type of the field at `path`; None where the path leaves the model (free table, wrong key)."""
     annotation: Any = model
     for part in path:
@@ -145,22 +203,23 @@ def _annotation(model: type[BaseModel], path: _Path) -> Any:
     return annotation
 
 
-def _explain(error: ValidationError, model: type[BaseModel], source: Mapping[_Path, str]) -> ConfigError:
+def _explain(
+    error: ValidationError, model: type[BaseModel], source: Mapping[_Path, str], under: str = ""
+) -> ConfigError:
     fault = error.errors(include_url=False, include_input=False)[0]
     location = tuple(str(part) for part in fault["loc"])
-    prefixes = [location[:length] for length in range(len(location), 0, -1)]
+    prefixes = [location[:length] for length in range(len(location), -1, -1)]
     origin = next((source[path] for path in prefixes if path in source), "")
     origin = origin or next((text for path, text in source.items() if path[: len(location)] == location), "")
     where = f"{origin}: " if origin else ""
-    dotted = ".".join(location)
+    dotted = ".".join((*((under,) if under else ()), *location))
     if fault["type"] != "extra_forbidden":
         return ConfigError(f"{where}{dotted}: {fault['msg']}.")
     section = _annotation(model, location[:-1])
     known = sorted(section.model_fields) if section is not None else []
     near = get_close_matches(location[-1], known, n=1, cutoff=0.5)
-    fix = (
-        f"Did you mean {'.'.join((*location[:-1], near[0]))}?" if near else f"Known here: {', '.join(known)}."
-    )
+    head = dotted.removesuffix(location[-1])
+    fix = f"Did you mean {head}{near[0]}?" if near else f"Known here: {', '.join(known)}."
     return ConfigError(f"{where}there is no setting {dotted}.", fix=fix)
 
 

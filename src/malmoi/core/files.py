@@ -59,19 +59,29 @@ def new_directory(path: Path) -> Iterator[Path]:
     temporary.mkdir()
     try:
         yield temporary
-        for entry in temporary.rglob("*"):
-            if entry.is_file():
-                with entry.open("rb") as file:
-                    os.fsync(file.fileno())
-        sync_directory(temporary)
-        if path.exists():
-            raise FileExistsError(errno.EEXIST, "is there already", str(path))
-        temporary.rename(path)
-        sync_directory(path.parent)
+        publish_directory(temporary, path)
     except OSError as error:
         raise full(error, path) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def publish_directory(folder: Path, path: Path) -> None:
+    """Let a filled folder appear as `path` by one rename, its files safe on disk before.
+
+    Raises:
+        FileExistsError: `path` is there already.
+    """
+    for entry in folder.rglob("*"):
+        if entry.is_file():
+            with entry.open("rb") as file:
+                os.fsync(file.fileno())
+    sync_directory(folder)
+    if path.exists():
+        raise FileExistsError(errno.EEXIST, "is there already", str(path))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    folder.rename(path)
+    sync_directory(path.parent)
 
 
 def sync_directory(path: Path) -> None:

@@ -70,9 +70,7 @@ class Task(Protocol):
 class Progress(Protocol):
     """Where a stage tells people how far it is."""
 
-    def task(
-        self, title: str, *, total: float | None = None, unit: str = ""
-    ) -> AbstractContextManager[Task]:
+    def task(self, title: str, *, total: float | None = None, unit: str = "") -> AbstractContextManager[Task]:
         """A bar (a spinner where `total` is not known) until the block ends."""
 
     def note(self, text: str) -> None:
@@ -96,9 +94,7 @@ class _SilentTask:
 class SilentProgress:
     """Progress that nobody watches."""
 
-    def task(
-        self, title: str, *, total: float | None = None, unit: str = ""
-    ) -> AbstractContextManager[Task]:
+    def task(self, title: str, *, total: float | None = None, unit: str = "") -> AbstractContextManager[Task]:
         """A task without a bar."""
         return _SilentTask()
 

@@ -1,16 +1,16 @@
 """The store: artifacts and runs as plain folders under `home/store`.
 
     store/artifacts/<kind>/<id>/manifest.json, files...
-    store/runs/<id>/run.json, metrics.jsonl, checkpoints/...
+    store/runs/<id>/run.json
+    store/work/<key>/...                        half-done work of a stage (core/runner.py)
 
 An artifact is written into a temporary folder, its manifest last, and appears under its name by one rename:
 what can be seen is whole. The manifest holds kind, the sha256 of every file, the ids of the inputs and of the
 run, so that lineage is a walk over manifests. Artifacts never change; a run's `run.json` is replaced
-atomically as its status changes.
+atomically as its stages go on.
 """
 
 import hashlib
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,7 +23,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from malmoi import __version__
 from malmoi.core.errors import Conflict, InvalidInput, MalmoiError, UnknownName
-from malmoi.core.files import new_directory, write_json
+from malmoi.core.files import new_directory, publish_directory, write_json
+from malmoi.core.locks import is_locked
 
 ArtifactKind = Literal[
     "corpus",
@@ -40,10 +41,13 @@ ArtifactKind = Literal[
     "graph",
 ]
 RunStatus = Literal["running", "finished", "failed", "cancelled"]
+StageStatus = Literal["reused", "running", "finished", "failed"]
 
 M = TypeVar("M", bound=BaseModel)
 
 _MANIFEST = "manifest.json"
+LOCK = "lock"
+"""The file of a run that its process holds locked while it lives."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 
 
@@ -84,6 +88,27 @@ class Artifact:
         """Unique id, `<kind>-<name>-<random>`."""
         return self.manifest.id
 
+    @property
+    def digest(self) -> str:
+        """sha256 of the content: two artifacts with the same digest are interchangeable.
+
+        Files under `about/` (metrics, pages, logs) tell how it was made and do not count.
+        """
+        lines = [
+            f"{record.path}\0{record.sha256}\n"
+            for record in self.manifest.files
+            if not record.path.startswith("about/")
+        ]
+        return hashlib.sha256("".join(lines).encode("utf-8")).hexdigest()
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every file is there with its size; `verify` reads them too."""
+        return all(
+            (path := self.path / record.path).is_file() and path.stat().st_size == record.size
+            for record in self.manifest.files
+        )
+
     def verify(self) -> None:
         """Compare every file with the manifest.
 
@@ -106,8 +131,20 @@ class Artifact:
 _MAKE_AGAIN = "Remove the artifact and make it again."
 
 
+class StageRecord(BaseModel):
+    """One stage of a run; `artifact` is what it made or reused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    name: str
+    use: str
+    status: StageStatus
+    key: str = ""
+    artifact: str | None = None
+    seconds: float | None = None
+
+
 class RunRecord(BaseModel):
-    """What a run was asked to do, and how it ended."""
+    """What a run was asked to do, how far it is, and how it ended."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     id: str
@@ -119,10 +156,13 @@ class RunRecord(BaseModel):
     started_at: datetime
     ended_at: datetime | None = None
     error: str | None = None
+    data: str | None = None
+    """The folder given with --data."""
+    stages: tuple[StageRecord, ...] = ()
 
 
 class Run:
-    """One execution: config, seed, code version, metrics.jsonl, checkpoints."""
+    """One execution of a recipe: what was asked for, and what became of each stage."""
 
     def __init__(self, record: RunRecord, path: Path) -> None:
         self.record = record
@@ -134,35 +174,27 @@ class Run:
         return self.record.id
 
     @property
-    def checkpoints(self) -> Path:
-        """The folder for checkpoints; it exists."""
-        path = self.path / "checkpoints"
-        path.mkdir(exist_ok=True)
-        return path
+    def status(self) -> Literal["running", "finished", "failed", "cancelled", "interrupted"]:
+        """As recorded; a run whose process is gone without a word was interrupted."""
+        if self.record.status == "running" and not is_locked(self.path / LOCK):
+            return "interrupted"
+        return self.record.status
 
-    def log(self, step: int, **metrics: float) -> None:
-        """Append one line of metrics; a line that a crash cuts off is skipped by `metrics`."""
-        line = json.dumps({"step": step, **metrics}, ensure_ascii=False)
-        with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
+    def update(self, **changes: Any) -> None:
+        """Replace fields of the record, on disk too."""
+        self.record = self.record.model_copy(update=changes)
+        write_json(self.path / "run.json", self.record.model_dump(mode="json"))
 
-    def metrics(self) -> Iterator[dict[str, Any]]:
-        """All metrics so far, in the order they were logged."""
-        path = self.path / "metrics.jsonl"
-        if not path.exists():
-            return
-        with path.open(encoding="utf-8") as file:
-            for line in file:
-                try:
-                    yield json.loads(line)
-                except json.JSONDecodeError:
-                    continue  # the line a crash cut off
+    def set_stage(self, stage: StageRecord) -> None:
+        """Enter what is known of a stage now."""
+        others = [known for known in self.record.stages if known.name != stage.name]
+        place = next((n for n, known in enumerate(self.record.stages) if known.name == stage.name), None)
+        others.insert(len(others) if place is None else place, stage)
+        self.update(stages=tuple(others))
 
     def end(self, status: RunStatus, *, error: str | None = None) -> None:
         """Record how the run ended; `error` is a sentence for people."""
-        update = {"status": status, "error": error, "ended_at": datetime.now(UTC)}
-        self.record = self.record.model_copy(update=update)
-        write_json(self.path / "run.json", self.record.model_dump(mode="json"))
+        self.update(status=status, error=error, ended_at=datetime.now(UTC))
 
 
 class Store:
@@ -196,21 +228,29 @@ class Store:
         identifier = f"{kind}-{_checked(name)}-{token_hex(4)}"
         with new_directory(self.root / "artifacts" / kind / identifier) as folder:
             yield folder
-            manifest = Manifest(
-                id=identifier,
-                kind=kind,
-                name=name,
-                created_at=datetime.now(UTC),
-                version=__version__,
-                run=run,
-                inputs=tuple(inputs),
-                metadata=dict(metadata or {}),
-                files=tuple(
-                    FileRecord(path=path, size=(folder / path).stat().st_size, sha256=_sha256(folder / path))
-                    for path in _files(folder)
-                ),
-            )
-            write_json(folder / _MANIFEST, manifest.model_dump(mode="json"))
+            _write_manifest(folder, identifier, kind, name, inputs, run, metadata)
+
+    def adopt(
+        self,
+        folder: Path,
+        kind: ArtifactKind,
+        name: str,
+        *,
+        inputs: Sequence[str] = (),
+        run: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Artifact:
+        """Make a filled folder of the same file system an artifact by one rename; the folder is gone then.
+
+        Raises:
+            InvalidInput: the name is not allowed.
+            DiskFull: no room for the manifest; the folder is untouched.
+        """
+        identifier = f"{kind}-{_checked(name)}-{token_hex(4)}"
+        _write_manifest(folder, identifier, kind, name, inputs, run, metadata)
+        path = self.root / "artifacts" / kind / identifier
+        publish_directory(folder, path)
+        return _load_artifact(path)
 
     def artifacts(self, kind: ArtifactKind | None = None) -> list[Artifact]:
         """Finished artifacts, oldest first."""
@@ -244,7 +284,7 @@ class Store:
                 waiting.extend(seen[current].manifest.inputs)
         return list(seen.values())
 
-    def new_run(self, name: str, *, config: Mapping[str, Any], seed: int) -> Run:
+    def new_run(self, name: str, *, config: Mapping[str, Any], seed: int, data: Path | None = None) -> Run:
         """Begin a run."""
         record = RunRecord(
             id=f"{_checked(name)}-{token_hex(4)}",
@@ -254,6 +294,7 @@ class Store:
             seed=seed,
             version=__version__,
             started_at=datetime.now(UTC),
+            data=str(data) if data is not None else None,
         )
         path = self.root / "runs" / record.id
         with new_directory(path) as folder:
@@ -292,6 +333,32 @@ class Store:
         for path in sorted(artifact.path.rglob("*"), reverse=True):
             path.unlink() if path.is_file() else path.rmdir()
         artifact.path.rmdir()
+
+
+def _write_manifest(
+    folder: Path,
+    identifier: str,
+    kind: ArtifactKind,
+    name: str,
+    inputs: Sequence[str],
+    run: str | None,
+    metadata: Mapping[str, Any] | None,
+) -> None:
+    manifest = Manifest(
+        id=identifier,
+        kind=kind,
+        name=name,
+        created_at=datetime.now(UTC),
+        version=__version__,
+        run=run,
+        inputs=tuple(inputs),
+        metadata=dict(metadata or {}),
+        files=tuple(
+            FileRecord(path=path, size=(folder / path).stat().st_size, sha256=_sha256(folder / path))
+            for path in _files(folder)
+        ),
+    )
+    write_json(folder / _MANIFEST, manifest.model_dump(mode="json"))
 
 
 def _checked(name: str) -> str:
