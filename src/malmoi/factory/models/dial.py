@@ -1,0 +1,114 @@
+"""One dial: from a depth follow the model's shape, the rates, the batch and the horizon.
+
+Shape, after nanochat: width = 64 x depth, heads of 64, so that a model grows in depth and width together. SwiGLU
+with 8/3 of the width keeps the parameters of a plain MLP with four times the width (Shazeer 2020).
+Horizon: 12 tokens for each parameter of the matrices and the output head, between Chinchilla's 20 (Hoffmann et al.
+2022) and the 10.5 to 12 that nanochat found; embeddings that only look up are not counted, a tied matrix is.
+Batch: B ~ D^0.383 ("Power Lines", Bergsma et al. 2025), rounded to a power of two.
+Rates: with muP (`mup.py`) the width and depth are taken care of, and what is left is the batch: rate ~ sqrt(B).
+Weight decay: lambda ~ sqrt(B) / D keeps the time scale B / (rate x lambda x D) of AdamW's moving average the same
+share of the run (Wang and Aitchison 2024).
+"""
+
+import math
+from dataclasses import dataclass
+
+from pydantic import BaseModel, ConfigDict
+
+HEAD_DIM = 64
+WIDTH_PER_DEPTH = 64
+TOKENS_PER_PARAMETER = 12.0
+
+_REFERENCE_TOKENS = 85_000_000  # the horizon of depth 4 with a vocabulary of 16k
+_REFERENCE_BATCH = 2**15
+_REFERENCE_ADAMW = 0.006
+_REFERENCE_MUON = 0.02
+_REFERENCE_DECAY = 0.1
+
+
+class Dial(BaseModel):
+    """What one depth implies. Rates are those of the base width: `mup.parameter_groups` scales them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    depth: int
+    hidden_size: int
+    num_attention_heads: int
+    num_key_value_heads: int
+    head_dim: int
+    intermediate_size: int
+    adamw_learning_rate: float
+    muon_learning_rate: float
+    weight_decay: float
+    batch_tokens: int
+    """Tokens of one optimizer step."""
+    horizon_tokens: int
+    """Tokens of the whole training."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Sizes of a model."""
+
+    hidden_size: int
+    num_hidden_layers: int
+    num_attention_heads: int
+    num_key_value_heads: int
+    intermediate_size: int
+
+
+def shape_of(depth: int) -> Shape:
+    """The sizes that belong to a depth."""
+    width = WIDTH_PER_DEPTH * depth
+    heads = width // HEAD_DIM
+    return Shape(width, depth, heads, grouped_heads(heads), swiglu_size(width))
+
+
+def grouped_heads(heads: int) -> int:
+    """Key-value heads: the fewest that divide `heads`, are a quarter of them or more, and at least two."""
+    least = min(heads, max(2, math.ceil(heads / 4)))
+    return next(number for number in range(least, heads + 1) if heads % number == 0)
+
+
+def swiglu_size(width: int) -> int:
+    """8/3 of the width, rounded up to a multiple of 64 (blocks of quantized files hold 32)."""
+    return math.ceil(width * 8 / 3 / 64) * 64
+
+
+def dial(depth: int, *, vocab_size: int, context_length: int, horizon_tokens: int | None = None) -> Dial:
+    """Everything that follows from a depth.
+
+    Args:
+        depth: number of layers.
+        vocab_size: rows of the embedding.
+        context_length: tokens of one sequence; a batch holds at least one.
+        horizon_tokens: train for so many tokens instead; batch and rates follow it.
+
+    Raises:
+        ValueError: the depth, vocabulary or context is not positive.
+    """
+    if depth < 1 or vocab_size < 1 or context_length < 1:
+        raise ValueError(
+            f"depth {depth}, vocab_size {vocab_size} and context_length {context_length} must be positive"
+        )
+    shape = shape_of(depth)
+    width, kv_width = shape.hidden_size, shape.num_key_value_heads * HEAD_DIM
+    layer = 2 * width * width + 2 * width * kv_width + 3 * width * shape.intermediate_size
+    horizon = horizon_tokens or round(TOKENS_PER_PARAMETER * (depth * layer + vocab_size * width))
+    ratio = horizon / _REFERENCE_TOKENS
+    batch = 2 ** round(math.log2(_REFERENCE_BATCH * ratio**0.383))
+    batch = max(batch, context_length)
+    rate = math.sqrt(batch / _REFERENCE_BATCH)
+    return Dial(
+        depth=depth,
+        hidden_size=width,
+        num_attention_heads=shape.num_attention_heads,
+        num_key_value_heads=shape.num_key_value_heads,
+        head_dim=HEAD_DIM,
+        intermediate_size=shape.intermediate_size,
+        adamw_learning_rate=_REFERENCE_ADAMW * rate,
+        muon_learning_rate=_REFERENCE_MUON * rate,
+        weight_decay=_REFERENCE_DECAY * rate / ratio,
+        batch_tokens=batch,
+        horizon_tokens=horizon,
+    )
