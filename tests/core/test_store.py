@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from malmoi.core.errors import Conflict, InvalidInput, MalmoiError, UnknownName
-from malmoi.core.store import Artifact, Store
+from malmoi.core.locks import locked
+from malmoi.core.store import LOCK, Artifact, StageRecord, Store
 
 
 @pytest.fixture
@@ -96,21 +97,45 @@ def test_a_name_is_never_a_path(store: Store, name: str) -> None:
         store.run(f"../{name}")
 
 
-def test_a_run_keeps_its_metrics_through_a_cut_line(store: Store) -> None:
+def test_a_run_keeps_what_became_of_its_stages(store: Store) -> None:
     run = store.new_run("sft", config={"lr": 0.1}, seed=7)
-    run.log(1, loss=2.0)
-    with (run.path / "metrics.jsonl").open("a") as file:
-        file.write('{"step": 2, "lo')
-    assert list(store.run(run.id).metrics()) == [{"step": 1, "loss": 2.0}]
-    run.end("failed", error="the disk is full")
-    again = store.run(run.id).record
-    assert (again.status, again.error, again.seed, again.config) == (
-        "failed",
-        "the disk is full",
-        7,
-        {"lr": 0.1},
-    )
-    assert [other.id for other in store.runs()] == [run.id]
+    for name in ("corpus", "pretrain"):
+        run.set_stage(StageRecord(name=name, use=name, status="running"))
+    run.set_stage(StageRecord(name="corpus", use="corpus", status="finished", artifact="corpus-x"))
+    again = store.run(run.id)
+    assert [(stage.name, stage.status) for stage in again.record.stages] == [
+        ("corpus", "finished"),
+        ("pretrain", "running"),
+    ]
+    assert again.status == "interrupted"  # no process holds its lock
+    with locked(run.path / LOCK, busy=""):
+        assert store.run(run.id).status == "running"
+    run.end("failed", error="no room")
+    assert (store.run(run.id).status, store.run(run.id).record.error) == ("failed", "no room")
+
+
+def test_a_digest_tells_content_and_leaves_out_how_it_was_made(store: Store) -> None:
+    def made(text: str, about: str) -> str:
+        with store.new_artifact("corpus", "tiny") as folder:
+            (folder / "data.txt").write_text(text)
+            (folder / "about").mkdir()
+            (folder / "about" / "times.json").write_text(about)
+        return store.artifacts()[-1].digest
+
+    assert made("a", "1 s") == made("a", "2 s") != made("b", "1 s")
+
+
+def test_a_filled_folder_is_adopted(store: Store) -> None:
+    folder = store.root / "work" / "out"
+    folder.mkdir(parents=True)
+    (folder / "data.txt").write_text("x")
+    artifact = store.adopt(folder, "corpus", "tiny", inputs=["a"], metadata={"n": 1})
+    assert not folder.exists()
+    assert store.artifact(artifact.id).manifest.metadata == {"n": 1}
+    store.artifact(artifact.id).verify()
+    assert artifact.is_complete
+    (artifact.path / "data.txt").write_text("longer")
+    assert not artifact.is_complete
 
 
 def test_a_damaged_manifest_is_named(store: Store) -> None:

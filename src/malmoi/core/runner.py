@@ -143,7 +143,7 @@ def run_recipe(recipe: Recipe, options: RunOptions) -> Run:
                 raise known from error
             log = run.path / "error.log"
             write_text(log, traceback.format_exc())
-            failed = next((stage.name for stage in run.record.stages if stage.status == "running"), "a stage")
+            failed = next((stage.name for stage in run.record.stages if stage.status == "failed"), "a stage")
             message = f"{failed} failed: {type(error).__name__}: {error}"
             run.end("failed", error=message)
             raise MalmoiError(message, fix=f"The whole story is in {log}.") from error
