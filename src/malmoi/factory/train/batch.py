@@ -1,7 +1,7 @@
 """What one training or evaluation step is given: token ids and the tokens they should predict.
 
-B batch, T time. Labels are shifted already: `labels[b, t]` is the token after `input_ids[b, t]`, and -100 where
-nothing is to be learned.
+B batch, T time. Labels are shifted already: `labels[b, t]` is the token after `input_ids[b, t]`, and -100
+where nothing is to be learned.
 """
 
 from dataclasses import dataclass
