@@ -1,16 +1,17 @@
 """Checkpoints that are whole or not there, and a loader that takes the newest whole one.
 
-    <folder>/step-00000040/state/...        tensors, written by torch.distributed.checkpoint (DCP), all ranks together
-    <folder>/step-00000040/manifest.json    sha256 and size of every file, and the facts: step, tokens, identity ...
-    <folder>/LATEST                         the newest one's name, for people and scripts
+    <folder>/step-00000040/state/...       tensors, written by torch.distributed.checkpoint (DCP)
+    <folder>/step-00000040/manifest.json   sha256 and size of every file, and the facts: tokens, rates ...
+    <folder>/LATEST                        the newest one's name, for people and scripts
 
-A checkpoint is written as `step-N.tmp`, synced, given its manifest, and renamed; older ones go only after that. The
-loader trusts nothing but the manifest: it walks from the newest step back to the first one whose files all have their
-sums. What is newer than that is damaged and is removed, so that the run can write it again. Tensors are global, so
-another number of ranks can read them. Only tensors go into DCP; everything else is JSON.
+A checkpoint is written as `step-N.tmp`, synced, given its manifest, and renamed; older ones go only after
+that. The loader trusts nothing but the manifest: it walks from the newest step back to the first one whose
+files all have their sums. What is newer than that is damaged and is removed, so that the run can write it
+again. Tensors are global, so another number of ranks can read them. Only tensors go into DCP; everything else
+is JSON.
 
-A full disk is no reason to stop training: the half-written folder is removed, the person is told, and the last good
-checkpoint stays.
+A full disk is no reason to stop training: the half-written folder is removed, the person is told, and the
+last good checkpoint stays.
 """
 
 import errno
@@ -121,19 +122,15 @@ class Checkpoints:
         if self._ranks.first:
             shutil.rmtree(temporary, ignore_errors=True)
         self._say(
-            f"The checkpoint of step {step} could not be written (no room on the disk); training goes on, and "
-            "the last good checkpoint is kept. Free some disk space."
+            f"The checkpoint of step {step} could not be written (no room on the disk); training goes on, "
+            "and the last good checkpoint is kept. Free some disk space."
         )
         return False
 
-    def load(self, build: Callable[[Mapping[str, Any]], dict[str, Tensor]]) -> CheckpointManifest | None:
-        """Fill tensors from the newest whole checkpoint; None where there is none.
+    def load(self, tensors: Mapping[str, Tensor]) -> CheckpointManifest | None:
+        """Fill the tensors in place from the newest whole checkpoint; None where there is none.
 
-        Every rank calls it.
-
-        Args:
-            build: gives, for the checkpoint's facts, the tensors to fill in place, under the names they were
-                saved with.
+        Every rank calls it, with the names that were saved.
 
         Raises:
             Conflict: the checkpoint belongs to other settings or inputs.
@@ -157,7 +154,7 @@ class Checkpoints:
             )
         with _quiet():
             dcp.load(
-                build(manifest.facts),
+                dict(tensors),
                 storage_reader=dcp.FileSystemReader(path / _STATE),
                 no_dist=not self._ranks.many,
             )
@@ -262,7 +259,7 @@ def _disk_error(failure: CheckpointException) -> OSError:
     for error, _ in failure.failures.values():
         if isinstance(error, OSError) and error.errno in _NO_ROOM:
             return error
-        # torch's archive writer (caffe2/serialize/inline_container.cc) finds the file shorter than what it wrote.
+        # torch's archive writer finds the file shorter than what it has written.
         if isinstance(error, RuntimeError) and "inline_container.cc" in str(error):
             return OSError(errno.ENOSPC, "a write came out short")
     raise failure

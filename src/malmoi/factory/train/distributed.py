@@ -1,17 +1,17 @@
-"""Many processes that train one model: torchrun starts them, FSDP2 splits the model, gloo or NCCL connects them.
+"""Many processes that train one model: torchrun starts them, FSDP2 splits it, gloo or NCCL connects them.
 
-Everything that the result depends on is decided without the number of ranks: the order of the data is a function
-of the step, rank r takes its slice of the step's sequence numbers, and losses, counts and norms are sums over all
-ranks. So two ranks follow the trajectory of one, up to the rounding of sums.
+Everything that the result depends on is decided without the number of ranks: the order of the data is a
+function of the step, rank r takes its slice of the step's sequence numbers, and losses, counts and norms are
+sums over all ranks. So two ranks follow the trajectory of one, up to the rounding of sums.
 
-Every block is a group of its own (`fully_shard`), gathered just before it is used; the embedding, the last norm and
-the output head (which may be the same tensor as the embedding) form the root's group.
+Every block is a group of its own (`fully_shard`), gathered just before it is used; the embedding, the last
+norm and the output head (which may be the same tensor as the embedding) form the root's group.
 """
 
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 import torch.distributed as dist
@@ -26,7 +26,7 @@ class Ranks:
 
     rank: int = 0
     world_size: int = 1
-    device: torch.device = torch.device("cpu")
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
     @property
     def first(self) -> bool:
@@ -46,8 +46,8 @@ ALONE = Ranks()
 def open_ranks(rank: int = 0, world_size: int = 1) -> Iterator[Ranks]:
     """Join the other ranks for as long as the block lasts; with one rank, no process group is made.
 
-    A process group that is there already is used and left open. The accelerator is taken where there is one for
-    every local rank (`LOCAL_RANK`, set by torchrun), else the processor.
+    A process group that is there already is used and left open. The accelerator is taken where there is one
+    for every local rank (`LOCAL_RANK`, set by torchrun), else the processor.
 
     Raises:
         ConfigError: there are several ranks, but torchrun's variables are missing.
@@ -107,8 +107,8 @@ def slice_of(numbers: range, ranks: Ranks) -> range:
     if len(numbers) % ranks.world_size:
         raise InvalidInput(
             f"a step has {len(numbers)} sequences, which {ranks.world_size} ranks cannot share evenly.",
-            field="num_sequences",
-            fix=f"Choose a number of sequences that {ranks.world_size} divides, or start another number of ranks.",
+            field="batch_tokens",
+            fix=f"Choose a number of sequences that {ranks.world_size} divides, or another number of ranks.",
         )
     share = len(numbers) // ranks.world_size
     return numbers[ranks.rank * share : (ranks.rank + 1) * share]

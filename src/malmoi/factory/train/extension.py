@@ -1,8 +1,8 @@
 """Context extension: most of the training is at a short context, the last part at a long one.
 
-The HyperCLOVA X report trains 90 % of the tokens at 4,096 and the last 10 % at 32,768 (arXiv 2404.01954, section 2);
-the base of the rotary embedding grows at the boundary (arXiv 2309.16039). The tokens of a step stay the same, so the
-learning rate's meaning does not change: a step has fewer, longer sequences.
+The HyperCLOVA X report trains 90 % of the tokens at 4,096 and the last 10 % at 32,768 (arXiv 2404.01954,
+section 2); the base of the rotary embedding grows at the boundary (arXiv 2309.16039). The tokens of a step
+stay the same, so the learning rate's meaning does not change: a step has fewer, longer sequences.
 
 A phase is a pure function of the step, so a run that goes on from a checkpoint is in the right one.
 """
@@ -67,7 +67,7 @@ def plan_phases(
         rope_theta: the model's base, from which the extension's is derived where it gives none.
 
     Raises:
-        InvalidInput: the tokens of a step are not a whole number of sequences, or the extension is no extension.
+        InvalidInput: the tokens of a step are not a whole number of sequences, or the extension is none.
     """
     if extension is None:
         return (_phase(0, num_steps, context_length, batch_tokens, None, 0, "context_length"),)
@@ -88,7 +88,7 @@ def plan_phases(
             fix="Train for more steps, or leave the extension out.",
         )
     short = _phase(0, boundary, context_length, batch_tokens, None, 0, "context_length")
-    # The long phase begins in the data where the short one stopped, so that it reads on and does not begin again.
+    # The long phase reads on in the data where the short one stopped.
     seen = boundary * batch_tokens
     first = -(-seen // extension.context_length)
     where = "extension.context_length"
@@ -119,7 +119,7 @@ def phase_at(phases: Sequence[Phase], step: int) -> Phase:
 
 
 def enter_phase(model: nn.Module, phase: Phase) -> None:
-    """Give a Hugging Face model the phase's context length and rotary base; doing it twice changes nothing."""
+    """Give a Hugging Face model the phase's context and rotary base; doing it twice changes nothing."""
     config = model.config
     config.max_position_embeddings = max(phase.context_length, config.max_position_embeddings)
     if phase.rope_theta is None or config.rope_parameters["rope_theta"] == phase.rope_theta:
