@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict
+from pydantic.config import JsonDict
 
 from malmoi.core.files import write_bytes
 from malmoi.core.store import Artifact, ArtifactKind, Store
 
 C = TypeVar("C", bound="StageConfig")
 
-NEUTRAL = {"neutral": True}
+NEUTRAL: JsonDict = {"neutral": True}
 """`Field(json_schema_extra=NEUTRAL)`: a setting that changes speed or display but never the result, such as
 the number of workers. It is left out of the stage's key."""
 

@@ -26,6 +26,7 @@ from malmoi.factory.tokenizer.special_tokens import FIM_MIDDLE, FIM_PREFIX, FIM_
 MIN_CHARACTERS = 8
 """Shorter texts stay as they are: they have no middle worth filling."""
 _ATTEMPTS = 4
+"""How often a text is shortened until it fits with its sentinels; the first time is nearly always enough."""
 
 
 class FimSettings(BaseModel):
@@ -47,11 +48,18 @@ class Encoder(Protocol):
     """The part of a tokenizer that infilling needs; `Tokenizer` fits."""
 
     @property
-    def eot_id(self) -> int: ...
+    def eot_id(self) -> int:
+        """The token that ends a document."""
+
     @property
-    def special(self) -> Mapping[str, int]: ...
-    def encode(self, text: str) -> list[int]: ...
-    def token_bytes(self, number: int, /) -> bytes: ...
+    def special(self) -> Mapping[str, int]:
+        """The control tokens and their ids."""
+
+    def encode(self, text: str) -> list[int]:
+        """The ids of content."""
+
+    def token_bytes(self, number: int, /) -> bytes:
+        """What a token stands for in UTF-8."""
 
 
 class Parts(NamedTuple):
@@ -114,8 +122,8 @@ class Infilling:
                 break
             chosen = draws.share() < self.settings.fim_rate
             suffix_first = draws.share() < self.settings.spm_rate
-            seed = mix_of(draws)
-            done = self._infill(fragment, closed, room, suffix_first, seed) if chosen else None
+            key = draws.fork()
+            done = self._infill(fragment, closed, room, suffix_first, key) if chosen else None
             if done is None:
                 out.extend(fragment)
                 if closed:
@@ -149,7 +157,7 @@ class Infilling:
         return documents
 
     def _infill(
-        self, fragment: list[int], closed: bool, room: int, suffix_first: bool, seed: int
+        self, fragment: list[int], closed: bool, room: int, suffix_first: bool, key: int
     ) -> list[int] | None:
         """The fragment rearranged to fit `room`; None where it is too short or is not text."""
         start, end = _whole_characters([self._token(number) for number in fragment])
@@ -160,7 +168,7 @@ class Infilling:
                 return None
             if len(text) < MIN_CHARACTERS:
                 return None
-            parts = split_text(text, self.settings.split, Draws(seed))
+            parts = split_text(text, self.settings.split, Draws(key))
             done = fragment[:start] + self.infill(parts, suffix_first=suffix_first)
             if len(done) <= room:
                 rest = fragment[end:]
@@ -181,11 +189,6 @@ class Infilling:
 
     def _text(self, ids: Sequence[int]) -> bytes:
         return b"".join(map(self._token, ids))
-
-
-def mix_of(draws: Draws) -> int:
-    """A key for a stream of its own, from two draws."""
-    return draws.below(1 << 32) << 32 | draws.below(1 << 32)
 
 
 def _fragments(ids: NDArray[Any], eot: int) -> Iterator[tuple[list[int], bool]]:

@@ -46,6 +46,10 @@ class Draws:
         """The next whole number in [0, end)."""
         return int(self.share() * end)
 
+    def fork(self) -> int:
+        """A key for another stream."""
+        return self.below(1 << 32) << 32 | self.below(1 << 32)
+
 
 class Permutation:
     """A seeded bijection of 0 ... size - 1 that holds no table.
