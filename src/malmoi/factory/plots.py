@@ -178,7 +178,7 @@ def _frame(
     y_ticks = _ticks([y for _, y in shown], log_y)
     left = 34 + max(_width(_number(tick)) for tick in y_ticks)
     top = 34.0 + (22.0 * _legend_rows(list(series)) if len(series) > 1 else 0.0)
-    right, bottom = WIDTH - 16, HEIGHT - 46
+    right, bottom = WIDTH - 28, HEIGHT - 46
     xs = [x for x, _ in shown] + ([] if log_x else x_ticks[:1])
     x = _scale(min(xs), max(x for x, _ in shown), left, right, log_x)
     y = _scale(min(y_ticks), max(y_ticks), bottom, top, log_y)
