@@ -30,7 +30,8 @@ from malmoi.engine.scripted import ScriptedEngine
 from malmoi.serve.app import create_app
 from malmoi.serve.db import new_id
 from malmoi.serve.identity import Principal, Role
-from malmoi.serve.inference import Inference, InferenceRequest
+from malmoi.serve.inference import Inference
+from malmoi.serve.running import InferenceRequest
 from malmoi.serve.services import Services
 
 ME = Principal("acc_1", "me", Role.OWNER, scopes=frozenset({"inference"}))

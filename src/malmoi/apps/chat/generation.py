@@ -13,7 +13,8 @@ from malmoi.core.errors import EngineUnavailable, MalmoiError
 from malmoi.engine.base import Prompt, Usage
 from malmoi.serve.db import new_id
 from malmoi.serve.identity import Principal
-from malmoi.serve.inference import Inference, InferenceRequest
+from malmoi.serve.inference import Inference
+from malmoi.serve.running import InferenceRequest
 
 _CONTINUATION = 256  # tokens that a model which only continues text may write, unless told otherwise
 

@@ -15,10 +15,10 @@ from malmoi.engine.base import Chunk, Completion, Usage
 from malmoi.engine.collect import collect
 from malmoi.serve.errors import api_of, envelope
 from malmoi.serve.identity import Principal
-from malmoi.serve.inference import InferenceRequest, Source
 from malmoi.serve.openai import render
 from malmoi.serve.openai.convert import Wanted, read_chat
 from malmoi.serve.openai.requests import ChatRequest, ignored_header
+from malmoi.serve.running import InferenceRequest, Source
 from malmoi.serve.services import Services
 from malmoi.serve.sse import EventStream, dumps, event, while_connected
 

@@ -16,11 +16,11 @@ from malmoi.engine.base import Chunk, Usage
 from malmoi.engine.collect import collect
 from malmoi.serve.errors import api_of, envelope
 from malmoi.serve.identity import Principal
-from malmoi.serve.inference import InferenceRequest, Source
 from malmoi.serve.openai import render
 from malmoi.serve.openai.chat import DONE, choice_chunks
 from malmoi.serve.openai.convert import Wanted, read_completion
 from malmoi.serve.openai.requests import CompletionRequest, ignored_header
+from malmoi.serve.running import InferenceRequest, Source
 from malmoi.serve.services import Services
 from malmoi.serve.sse import EventStream, dumps, event, while_connected
 

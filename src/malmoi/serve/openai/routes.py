@@ -12,7 +12,6 @@ from fastapi.responses import Response
 from malmoi.core.errors import Unsupported
 from malmoi.serve.db import new_id
 from malmoi.serve.identity import Principal, require
-from malmoi.serve.inference import Source
 from malmoi.serve.openai import render
 from malmoi.serve.openai.chat import answer_chat
 from malmoi.serve.openai.completions import answer_completion
@@ -26,6 +25,7 @@ from malmoi.serve.openai.responses import (
     TextCompletion,
     or_stream,
 )
+from malmoi.serve.running import Source
 from malmoi.serve.services import Services
 from malmoi.serve.sse import dumps, while_connected
 

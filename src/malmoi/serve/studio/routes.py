@@ -14,8 +14,8 @@ from malmoi.engine.base import Chunk, Completion, Prompt
 from malmoi.serve.db import new_id
 from malmoi.serve.errors import api_of, envelope
 from malmoi.serve.identity import Principal, require
-from malmoi.serve.inference import InferenceRequest
 from malmoi.serve.openai.requests import ignored_header
+from malmoi.serve.running import InferenceRequest
 from malmoi.serve.services import Services
 from malmoi.serve.sse import EventStream, dumps, while_connected
 from malmoi.serve.studio import render
