@@ -1,4 +1,4 @@
-"""What a source of text is: which files, which fields of their rows, whose it is, and how much of it to use."""
+"""What a source of text is: which files, which fields of their rows, whose it is, how much of it to use."""
 
 from pathlib import PurePosixPath
 from typing import Any, Literal
@@ -30,7 +30,7 @@ class SourceSettings(BaseModel):
     url_field: str = "url"
     """The field that holds a row's web address, for the opt-out list; rows may lack it."""
     language: str = Field("auto", pattern=r"^(auto|code|[a-z]{2,3})$")
-    """A language code where the whole source is in one language, "code", or "auto": identify each document."""
+    """The language of the whole source, "code", or "auto": each document is identified."""
     group: Literal["auto", "korean", "other", "code"] = "auto"
     """The third of the mixture this source belongs to; "auto": by the language of most of its text."""
     license: str = "unknown"

@@ -1,0 +1,1 @@
+"""How each kind of file becomes documents: opening, decoding, text, rows, HTML."""
