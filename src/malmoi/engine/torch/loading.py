@@ -33,7 +33,7 @@ async def open_torch(path: Path, *, name: str, options: EngineOptions | None = N
     found = await check_model_async(path)
     if found.folder is None and found.gguf is None:
         raise ModelFileInvalid(f"{path} is not a model.", fix="Give the folder that the file lies in.")
-    model, tokenizer = await asyncio.to_thread(_load, path, options.threads)
+    model, tokenizer = await asyncio.to_thread(load_pretrained, path, options.threads)
     template = _template(tokenizer, found, name)
     capabilities: set[Capability] = {"generate", "logprobs", "score", "embed", "tokenize"}
     if template is not None:
@@ -54,8 +54,13 @@ async def open_torch(path: Path, *, name: str, options: EngineOptions | None = N
     return TorchEngine(model, tokenizer, template, info)
 
 
-def _load(path: Path, threads: int | None) -> tuple[Any, Any]:
-    """Model and tokenizer; in a thread, for it takes seconds."""
+def load_pretrained(path: Path, threads: int | None = None) -> tuple[Any, Any]:
+    """Model (float32) and tokenizer of a checked folder or GGUF file; it takes seconds.
+
+    Raises:
+        ModelFileInvalid: transformers cannot load the files, or weights are missing.
+        MissingExtra: torch, transformers or accelerate is not installed.
+    """
     try:
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer

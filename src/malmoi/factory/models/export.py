@@ -37,7 +37,6 @@ def export_folder(model: Any, tokenizer_files: Path | None, out: Path) -> None:
             tensor.data = tensor.data.contiguous()
     config = model.generation_config
     config.eos_token_id = model.config.eos_token_id
-    config.do_sample = False if not config.do_sample else config.do_sample
     if tokenizer_files is not None:
         added = _added_tokens(tokenizer_files)
         ends = [model.config.eos_token_id] if isinstance(model.config.eos_token_id, int) else []
@@ -119,9 +118,10 @@ def _quiet_save(model: Any, out: Path) -> None:
     disable_progress_bar()
     model.save_pretrained(out)
     # The version of transformers that happened to write the file is no part of the model: without it the same
-    # model gives the same bytes.
+    # model gives the same bytes. And what generation_config.json says is not to be derived again.
     for name in ("config.json", "generation_config.json"):
         file = out / name
         values = json.loads(file.read_text(encoding="utf-8"))
-        values.pop("transformers_version", None)
+        for key in ("transformers_version", "_from_model_config"):
+            values.pop(key, None)
         write_json(file, values)

@@ -75,6 +75,8 @@ def model_config(settings: ModelSettings, *, vocab_size: int, context_length: in
     """
     from transformers import HyperCLOVAXConfig, LlamaConfig
 
+    from malmoi.factory.models.mup import EMBEDDING_STD
+
     shape = shape_of(settings.depth or settings.num_hidden_layers or 1)
     width = settings.hidden_size or shape.hidden_size
     layers = settings.num_hidden_layers or shape.num_hidden_layers
@@ -122,7 +124,3 @@ def model_config(settings: ModelSettings, *, vocab_size: int, context_length: in
             "logits_scaling": settings.mup_base_width / width,
         }
     return HyperCLOVAXConfig(use_post_norm=settings.use_post_norm, **multipliers, **common)
-
-
-EMBEDDING_STD = 0.02
-"""Standard deviation of the embedding's entries at initialisation, at every width."""
