@@ -67,7 +67,12 @@ def choose(
     kept = set(required)
     counts = []
     for language in languages:
-        _take(vocabulary, _of_language(vocabulary, language, kept), kept, min(size, len(kept) + int(size * LANGUAGE_SHARE)))
+        _take(
+            vocabulary,
+            _of_language(vocabulary, language, kept),
+            kept,
+            min(size, len(kept) + int(size * LANGUAGE_SHARE)),
+        )
     counts.append(len(kept))
     _take(vocabulary, _by_usage(vocabulary, usage), kept, size)
     counts.append(len(kept))

@@ -167,4 +167,3 @@ def _elements(cursor: Cursor, array: ArrayAt) -> Iterator[Any]:
     else:
         form = struct.Struct(f"<{array.count}{_FORMS[array.element_type]}")
         yield from form.unpack(cursor.take(form.size, "an array"))
-
