@@ -21,8 +21,11 @@ from torch.distributed.tensor import DTensor
 from malmoi.core.errors import Unsupported
 from malmoi.factory.train.batch import IGNORED, Batch
 
-CHUNK_ELEMENTS = 8 * 2**20
+CHUNK_ELEMENTS = 16 * 2**20
 """Logits held at a time where no chunk size is given."""
+
+PIECE_ELEMENTS = 2**19
+"""Logits that a processor's caches hold: the softmax goes over a chunk in pieces of this size."""
 
 
 class LossSum(NamedTuple):
@@ -54,7 +57,7 @@ def chunked_cross_entropy(
         logits_scaling: what the logits are multiplied by.
         z_loss: adds z_loss * logsumexp(logits)^2 for each target (Chowdhery et al. 2022, arXiv 2204.02311,
             section 5).
-        chunk_size: targets at a time; None: as many as keep 8 million logits.
+        chunk_size: targets at a time; None: as many as make 16 million logits.
     """
     if isinstance(weight, DTensor):
         weight = weight.full_tensor()
@@ -83,39 +86,29 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         dtype: torch.dtype,
     ) -> Tensor:
         wide = torch.float64 if dtype == torch.float64 else torch.float32
+        num_targets, vocab_size = hidden.shape[0], weight.shape[0]
         need_hidden, need_weight = ctx.needs_input_grad[:2]
-        matrix = weight.to(dtype)
-        total = torch.zeros((), dtype=wide, device=hidden.device)
         grad_hidden = torch.empty_like(hidden) if need_hidden else None
         grad_weight = torch.zeros(weight.shape, dtype=wide, device=weight.device) if need_weight else None
-        for start in range(0, hidden.shape[0], chunk_size):
-            rows = slice(start, start + chunk_size)
-            inputs = hidden[rows].to(dtype)
-            targets = labels[rows, None]
-            logits = (inputs @ matrix.T).to(wide)  # (chunk, V)
-            if scaling != 1.0:
-                logits *= scaling
-            at_target = logits.gather(1, targets)
-            top, where = logits.max(dim=1, keepdim=True)
-            probs = torch.softmax(logits, dim=1)
-            # The largest probability is at least 1 / V, so its logarithm is safe.
-            lse = top - probs.gather(1, where).log()  # (chunk, 1)
-            total += (lse - at_target).sum() + z_loss * lse.square().sum()
-            if not (need_hidden or need_weight):
-                continue
-            if z_loss:
-                probs *= 1.0 + 2.0 * z_loss * lse
-            probs.scatter_add_(1, targets, torch.full_like(lse, -1.0))
-            if scaling != 1.0:
-                probs *= scaling
-            grad = probs.to(dtype)  # of the product inputs @ matrix.T
+        total = torch.zeros((), dtype=wide, device=hidden.device)
+        matrix = weight.to(dtype)
+        # One buffer for all chunks: fresh memory costs a processor more than the softmax itself.
+        buffer = hidden.new_empty((min(chunk_size, num_targets), vocab_size), dtype=dtype)
+        piece_size = _piece_size(hidden.device, vocab_size, chunk_size)
+        for start in range(0, num_targets, chunk_size):
+            rows = slice(start, min(start + chunk_size, num_targets))
+            inputs = hidden[rows].to(dtype)  # (chunk, D)
+            logits = torch.mm(inputs, matrix.T, out=buffer[: inputs.shape[0]])  # (chunk, V)
+            pieces = zip(logits.split(piece_size), labels[rows, None].split(piece_size), strict=True)
+            for piece, targets in pieces:
+                total += _softmax_step(piece, targets, wide, scaling, z_loss, need_hidden or need_weight)
             if grad_hidden is not None:
-                grad_hidden[rows] = grad @ matrix
+                grad_hidden[rows] = logits @ matrix
             if grad_weight is not None:
                 if dtype == wide:
-                    grad_weight.addmm_(grad.T, inputs)
+                    grad_weight.addmm_(logits.T, inputs)
                 else:
-                    grad_weight += grad.T @ inputs
+                    grad_weight += logits.T @ inputs
         ctx.save_for_backward(grad_hidden, None if grad_weight is None else grad_weight.to(weight.dtype))
         return total
 
@@ -132,6 +125,31 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
             None,
             None,
         )
+
+
+def _softmax_step(
+    logits: Tensor, targets: Tensor, wide: torch.dtype, scaling: float, z_loss: float, need_grad: bool
+) -> Tensor:
+    """The loss of some rows of logits, (rows, V), which become their own gradient where it is needed."""
+    values = logits.to(wide)  # the logits themselves, where they are wide already
+    if scaling != 1.0:
+        values *= scaling
+    at_target = values.gather(1, targets)
+    top = values.amax(dim=1, keepdim=True)
+    sums = values.sub_(top).exp_().sum(dim=1, keepdim=True)
+    lse = top + sums.log()  # (rows, 1)
+    if need_grad:
+        # d loss / d (logits before scaling) = scaling * ((1 + 2 z lse) softmax - [target])
+        values *= scaling * (1.0 + 2.0 * z_loss * lse) / sums
+        values.scatter_add_(1, targets, torch.full_like(lse, -scaling))
+        if logits is not values:
+            logits.copy_(values)
+    return (lse - at_target).sum() + z_loss * lse.square().sum()
+
+
+def _piece_size(device: torch.device, vocab_size: int, chunk_size: int) -> int:
+    """Rows that go through the softmax at a time: on a processor, as many as its caches hold."""
+    return max(PIECE_ELEMENTS // vocab_size, 1) if device.type == "cpu" else chunk_size
 
 
 def language_model_loss(
