@@ -27,6 +27,11 @@ def test_the_nearest_earlier_stage_is_taken_unless_one_is_named(tmp_path: Path) 
     assert read(tmp_path, text + 'inputs = {numbers = "a"}').steps[2].inputs == {"numbers": "a"}
 
 
+def test_a_stage_may_have_its_own_seed(tmp_path: Path) -> None:
+    recipe = read(tmp_path, PLAIN, ("double.seed=5",))
+    assert [step.seed for step in recipe.steps] == [3, 5]
+
+
 def test_set_goes_over_the_file_and_the_file_over_what_it_extends(tmp_path: Path) -> None:
     (tmp_path / "base.toml").write_text(PLAIN, encoding="utf-8")
     child = 'extends = "base.toml"\nname = "child"\n[stages.count]\nupto = 9\n'

@@ -201,7 +201,7 @@ def test_other_ranks_wait_for_what_rank_0_makes(options: RunOptions) -> None:
 
     follower = replace(options, rank=1, world_size=2)
     found: list[Run] = []
-    thread = Thread(target=lambda: found.append(run_recipe(recipe(options), follower)))
+    thread = Thread(target=lambda: found.append(run_recipe(recipe(options), follower)), daemon=True)
     checked = recipe(options)
     thread.start()
     run = run_recipe(checked, replace(options, world_size=2))

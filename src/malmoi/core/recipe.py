@@ -10,6 +10,7 @@
     [stages.second-pretrain]
     use = "pretrain"               # the kind of stage; the name itself where left out
     inputs = {model = "pretrain"}  # role -> stage or artifact id; by kind where left out
+    seed = 18                      # the recipe's where left out
 
 A role that `inputs` does not name takes the nearest earlier stage that makes an artifact of its kind.
 """
@@ -39,6 +40,7 @@ class Step:
     config: StageConfig
     inputs: Mapping[str, str]
     """Role -> name of an earlier step, or an artifact's id."""
+    seed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,24 +119,26 @@ def check_recipe(tree: ConfigTree, stages: Registry[type[Stage[Any]]]) -> Recipe
             f"{tree.origin(('name',))}: the recipe's name is {name!r}.",
             fix="Give it a name of small letters, digits, '.', '_' and '-'.",
         )
-    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**31:
-        raise ConfigError(
-            f"{tree.origin(('seed',))}: seed is {seed!r}.", fix="Give a whole number from 0 on."
-        )
+    _check_seed(seed, tree.origin(("seed",)))
     if not isinstance(tables, dict) or not tables:
         raise ConfigError(
             f"{tree.origin(('stages',))}: the recipe has no stages.", fix="Add a table [stages.NAME]."
         )
     steps: list[Step] = []
     for stage_name in tables:
-        steps.append(_check_step(stage_name, tree.take(("stages", stage_name)), steps, stages))
+        steps.append(_check_step(stage_name, tree.take(("stages", stage_name)), steps, stages, seed))
     return Recipe(
         name=name, title=str(values.get("title", "")), seed=seed, steps=tuple(steps), tables=dict(values)
     )
 
 
+def _check_seed(seed: Any, where: str) -> None:
+    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**31:
+        raise ConfigError(f"{where}: seed is {seed!r}.", fix="Give a whole number from 0 on.")
+
+
 def _check_step(
-    name: str, tree: ConfigTree, before: Sequence[Step], stages: Registry[type[Stage[Any]]]
+    name: str, tree: ConfigTree, before: Sequence[Step], stages: Registry[type[Stage[Any]]], seed: int
 ) -> Step:
     where = tree.origin(())
     if not _NAME.fullmatch(name):
@@ -143,6 +147,8 @@ def _check_step(
         )
     use = tree.values.pop("use", name)
     given = tree.values.pop("inputs", {})
+    seed = tree.values.pop("seed", seed)
+    _check_seed(seed, where)
     if use not in stages:
         raise UnknownName("stage", str(use), stages.names(), fix=f"See [stages.{name}] in {where}.")
     stage = stages.get(use)()
@@ -176,4 +182,4 @@ def _check_step(
                     f"{where}: stages.{name}.inputs.{role}: {source} makes a {known.stage.kind}, "
                     f"not a {' or '.join(wanted.kinds)}."
                 )
-    return Step(name=name, use=use, stage=stage, config=config, inputs=inputs)
+    return Step(name=name, use=use, stage=stage, config=config, inputs=inputs, seed=seed)

@@ -84,7 +84,7 @@ def plan_recipe(recipe: Recipe, options: RunOptions) -> list[Planned]:
             made[step.name] = None
             rows.append(Planned(step.name, step.use, "run", f"{' and '.join(waiting)} will be made first"))
             continue
-        parts = _parts(recipe, step, {r: a for r, a in inputs.items() if a is not None}, options)
+        parts = _parts(step, {r: a for r, a in inputs.items() if a is not None}, options)
         key = _key(parts)
         artifact = None if forced else found.by_key(step, key)
         made[step.name] = artifact
@@ -155,7 +155,7 @@ def _run_step(
 ) -> Artifact:
     store, found = options.store, _Found(options.store)
     inputs = {role: _required(found.input(step, role, made), step, role) for role in step.inputs}
-    parts = _parts(recipe, step, inputs, options)
+    parts = _parts(step, inputs, options)
     key = _key(parts)
     known = None if _is_forced(recipe, step, options) else found.by_key(step, key)
     if known is not None:
@@ -180,7 +180,7 @@ def _run_step(
             store=store,
             name=step.name,
             work=work,
-            seed=recipe.seed,
+            seed=step.seed,
             home=options.home,
             progress=options.progress,
             data=options.data,
@@ -222,7 +222,7 @@ def _follow(recipe: Recipe, steps: Sequence[Step], options: RunOptions) -> Run:
     for step in steps:
         found = _Found(store)
         inputs = {role: _required(found.input(step, role, made), step, role) for role in step.inputs}
-        key = _key(_parts(recipe, step, inputs, options))
+        key = _key(_parts(step, inputs, options))
         known = found.by_key(step, key)
         if known is None and step.stage.distributed:
             work = _work(store, key)
@@ -236,7 +236,7 @@ def _follow(recipe: Recipe, steps: Sequence[Step], options: RunOptions) -> Run:
                     store=store,
                     name=step.name,
                     work=work,
-                    seed=recipe.seed,
+                    seed=step.seed,
                     home=options.home,
                     data=options.data,
                     rank=options.rank,
@@ -318,7 +318,7 @@ def flatten(tree: Any, at: str = "") -> dict[str, Any]:
     return flat
 
 
-def _parts(recipe: Recipe, step: Step, inputs: Mapping[str, Artifact], options: RunOptions) -> dict[str, Any]:
+def _parts(step: Step, inputs: Mapping[str, Artifact], options: RunOptions) -> dict[str, Any]:
     """Everything that the stage's result depends on."""
     return {
         "use": step.use,
@@ -326,7 +326,7 @@ def _parts(recipe: Recipe, step: Step, inputs: Mapping[str, Artifact], options: 
         "config": step.config.result_settings(),
         "inputs": {role: artifact.digest for role, artifact in inputs.items()},
         "outside": dict(step.stage.outside(step.config, options.data)),
-        "seed": recipe.seed,
+        "seed": step.seed,
     }
 
 
