@@ -25,8 +25,8 @@ KOREAN_SHARE_IN_CODE = 0.25
 """The same for a file that is named as code: its comments may be Korean, it is code still."""
 SAMPLE = 600
 """Characters taken from the beginning, middle and end for py3langid."""
-SHORTEST_LATIN = 20
-"""Latin letters below which ASCII text is taken for English: too little to tell languages apart."""
+SHORTEST_LATIN = 40
+"""Latin letters below which a text is taken for English: too little to tell languages apart."""
 
 _ENGLISH = re.compile(r"\b(?:the|of|and|to|is|in|that|for|with|this|are|you|it)\b", re.IGNORECASE)
 _WORDS = re.compile(r"[A-Za-z']+")
@@ -72,9 +72,12 @@ def identify(text: str, name: str = "") -> str:
         return "code"
     if hangul >= KOREAN_SHARE / 3 and scripts.hangul >= 100:
         return "ko"  # a page of names, links and numbers with Korean around them
-    if text.isascii() and scripts.latin < SHORTEST_LATIN:
+    if scripts.latin == letters and letters < SHORTEST_LATIN:
         return "en"
-    return _by_words(text)
+    code = _by_words(text)
+    if code == "ko" and hangul < KOREAN_SHARE / 5:
+        return UNKNOWN
+    return code
 
 
 def _by_script(scripts: Scripts) -> str | None:
@@ -90,9 +93,7 @@ def _by_words(text: str) -> str:
     words = len(_WORDS.findall(sample))
     if words >= 20 and len(_ENGLISH.findall(sample)) >= ENGLISH_SHARE * words:
         return "en"
-    code = str(_identifier().classify(sample)[0])
-    # No Hangul or hardly any: what else there is must decide.
-    return UNKNOWN if code in ("ko", "ja", "zh") else code
+    return str(_identifier().classify(sample)[0])
 
 
 def _sample(text: str) -> str:
@@ -106,7 +107,10 @@ def _sample(text: str) -> str:
 def _identifier() -> Any:
     from py3langid.langid import LanguageIdentifier
 
-    return LanguageIdentifier.from_model_file("data/model.npz.xz")
+    identifier = LanguageIdentifier.from_model_file("data/model.npz.xz")
+    # Languages without a code of two letters have small corpora: mostly they are wrong guesses.
+    identifier.set_languages([code for code in identifier.nb_classes if len(code) == 2])
+    return identifier
 
 
 def looks_like_code(text: str) -> bool:

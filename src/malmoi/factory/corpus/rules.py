@@ -65,7 +65,7 @@ BUILT_IN = {
     "words": "malmoi.factory.corpus.filters.words:WordFilter",
     "lines": "malmoi.factory.corpus.filters.lines:LineFilter",
     "repetition": "malmoi.factory.corpus.filters.repetition:RepetitionFilter",
-    "boilerplate": "malmoi.factory.corpus.filters.wordlists:BoilerplateFilter",
+    "boilerplate": "malmoi.factory.corpus.filters.boilerplate:BoilerplateFilter",
     "advertising": "malmoi.factory.corpus.filters.wordlists:AdvertisingFilter",
     "hate": "malmoi.factory.corpus.filters.wordlists:HateFilter",
 }

@@ -1,9 +1,8 @@
 """Which kinds of characters a text is made of."""
 
 import unicodedata
-from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -27,8 +26,7 @@ _BLOCKS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Scripts:
+class Scripts(NamedTuple):
     """Characters of each kind in one text."""
 
     hangul: int
@@ -45,18 +43,10 @@ class Scripts:
     punctuation: int
     symbols: int
     """Symbols, emoji, control and unassigned characters."""
-
-    @property
-    def letters(self) -> int:
-        """Letters of all scripts."""
-        return (
-            self.hangul + self.jamo + self.han + self.kana + self.latin + self.cyrillic + self.other_letters
-        )
-
-    @property
-    def total(self) -> int:
-        """All characters."""
-        return self.letters + self.digits + self.spaces + self.punctuation + self.symbols
+    letters: int
+    """Letters of all scripts."""
+    total: int
+    """All characters."""
 
 
 @cache
@@ -85,4 +75,4 @@ def count_scripts(text: str) -> Scripts:
     codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
     kinds = _kinds()[np.minimum(codes, 0x10000)]
     counts: list[int] = np.bincount(kinds, minlength=NUM_KINDS).tolist()
-    return Scripts(*counts)
+    return Scripts._make([*counts, sum(counts[:DIGIT]), len(codes)])

@@ -112,8 +112,4 @@ def decode_cp949(data: bytes) -> str | None:
 
 def _is_common(syllable: str) -> bool:
     """Whether the syllable is one of the 2,350 of KS X 1001, which nearly all Korean text is made of."""
-    try:
-        syllable.encode("euc_kr")
-    except UnicodeEncodeError:
-        return False
-    return True
+    return len(syllable.encode("euc_kr")) == 2  # Python spells the others letter by letter in eight bytes
