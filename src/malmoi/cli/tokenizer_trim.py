@@ -101,9 +101,8 @@ def trim(
     problems = Problems()
     with open_progress(quiet) as progress:
         trimming = Trimming(open_trimmable(path, called), settings, progress)
-        report = trimming.plan(
-            _texts(data, corpus, home, problems), _texts(also, None, home, problems) if also else None
-        )
+        others = _texts(also, None, home, problems) if also else None
+        report = trimming.plan(_texts(data, corpus, home, problems), others)
         if target is not None:
             report = trimming.write(report, target, home=home, measure=not no_measure)
     if as_json:
@@ -116,10 +115,9 @@ def trim(
         click.echo("Nothing was written (--dry-run).")
         return
     file = target / "model.gguf"
-    click.echo(f"Written: {target}")
-    click.echo(
-        f"To install it: malmoi models add path:{file if file.is_file() else target} --name {target.name}"
-    )
+    made = file if file.is_file() else target
+    click.echo(f"Written: {made}")
+    click.echo(f"To install it: malmoi models add path:{made} --name {target.name}")
 
 
 def _target(out: Path | None, name: str | None, home: Path) -> Path:

@@ -5,15 +5,18 @@ at least as often as whatever is made of it, so the first N of this order hold t
 members (`merging`), and no separate closure is needed; ties go to the shorter text, which is the piece.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from malmoi.core.errors import InvalidInput
-from malmoi.factory.tokenizer.trim.scripts import SCRIPTS_OF, script_of
+from malmoi.factory.tokenizer.trim.scripts import SCRIPTS_OF, Script, script_of
 from malmoi.factory.tokenizer.trim.vocabulary import Usage, Vocabulary
 
 LANGUAGE_SHARE = 1 / 8
 """Of the new vocabulary, for each language that is to be kept whatever the data holds."""
+MAIN_SCRIPT_SHARE = 1 / 10
+"""A script with this share of the data's word tokens is one that more texts will come in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +70,14 @@ def choose(
     kept = set(required)
     counts = []
     for language in languages:
-        _take(
-            vocabulary,
-            _of_language(vocabulary, language, kept),
-            kept,
-            min(size, len(kept) + int(size * LANGUAGE_SHARE)),
-        )
+        limit = min(size, len(kept) + int(size * LANGUAGE_SHARE))
+        _take(vocabulary, _of_scripts(vocabulary, SCRIPTS_OF[language]), kept, limit)
     counts.append(len(kept))
     _take(vocabulary, _by_usage(vocabulary, usage), kept, size)
     counts.append(len(kept))
+    half = len(kept) + (size - len(kept)) // 2
+    for script in _scripts_of_data(vocabulary, usage):
+        _take(vocabulary, _of_scripts(vocabulary, frozenset({script})), kept, half)
     _take(vocabulary, _by_order(vocabulary), kept, size)
     return Choice(
         kept=tuple(sorted(kept)),
@@ -112,9 +114,24 @@ def _by_order(vocabulary: Vocabulary) -> Iterator[int]:
             yield token
 
 
-def _of_language(vocabulary: Vocabulary, language: str, kept: set[int]) -> Iterator[int]:
-    """First the single characters of its scripts, then its tokens in the model's order."""
-    scripts = SCRIPTS_OF[language]
+def _scripts_of_data(vocabulary: Vocabulary, usage: Usage) -> list[Script]:
+    """The scripts of words in the data, the one with the fewest tokens of the vocabulary first.
+
+    What the data holds of them is likely not all that will be met: the rest of a small script, such as Hangul
+    in most models, costs little.
+    """
+    used: dict[Script, float] = {}
+    for token, times in usage.tokens.items():
+        script = script_of(vocabulary.shown(token) or "")
+        if script not in ("punctuation", "space", "digits", "other"):
+            used[script] = used.get(script, 0.0) + times
+    least = MAIN_SCRIPT_SHARE * sum(used.values())
+    sizes = Counter(script_of(vocabulary.shown(token) or "") for token in _by_order(vocabulary))
+    return sorted((script for script, times in used.items() if times >= least), key=lambda s: sizes[s])
+
+
+def _of_scripts(vocabulary: Vocabulary, scripts: frozenset[Script]) -> Iterator[int]:
+    """First their single characters, then their tokens in the model's order."""
     longer = []
     for token in _by_order(vocabulary):
         text = vocabulary.shown(token)

@@ -1,5 +1,6 @@
 """A model folder as trimming sees it: its JSON files, its weights' places, and its vocabulary."""
 
+import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,8 +70,6 @@ def _read_weights(path: Path) -> Weights:
     with open_file(path) as cursor:
         spans = tuple(read_spans(cursor))
         data_offset = cursor.position
-    import json
-
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         metadata = json.loads(file.read(length)).get("__metadata__", {})
@@ -112,7 +111,7 @@ def folder_vocabulary(folder: ModelFolder) -> Vocabulary:
         ModelFileInvalid: its parts do not fit together.
     """
     tokenizer = folder.objects["tokenizer.json"]
-    model = tokenizer.get("model")
+    model: Any = tokenizer.get("model")
     kind = model.get("type") if isinstance(model, dict) else None
     where = folder.path / "tokenizer.json"
     if kind == "BPE":
@@ -134,7 +133,7 @@ def folder_vocabulary(folder: ModelFolder) -> Vocabulary:
     control = frozenset(token.id for token in added if token.kind == "control")
     # What a placeholder is called tells only among added tokens; a learned piece may look like anything.
     idle = {token.id for token in added if PLACEHOLDER.fullmatch(token.text)} - named_ids(folder)
-    sets = {
+    sets: dict[str, Any] = {
         "special": control | holes,
         "user": frozenset(token.id for token in added) - control,
         "placeholders": frozenset(idle) | holes,
@@ -162,8 +161,6 @@ def folder_vocabulary(folder: ModelFolder) -> Vocabulary:
 
 def _split(tokenizer: dict[str, Any]) -> Callable[[str], Iterable[str]]:
     """Normalization and pre-tokenization as the tokenizer does them."""
-    import json
-
     from tokenizers import Tokenizer
 
     backend: Any = Tokenizer.from_str(json.dumps(tokenizer))

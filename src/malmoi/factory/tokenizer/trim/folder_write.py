@@ -18,8 +18,8 @@ from malmoi.factory.tokenizer.trim.merged import MergedVocabulary
 from malmoi.factory.tokenizer.trim.vocabulary import Vocabulary
 
 VOCABULARY_TENSORS = (
-    "embed_tokens.weight", "lm_head.weight", "lm_head.bias", "wte.weight", "embed_in.weight", "embed_out.weight",
-    "word_embeddings.weight",
+    "embed_tokens.weight", "lm_head.weight", "lm_head.bias", "wte.weight", "embed_in.weight",
+    "embed_out.weight", "word_embeddings.weight",
 )  # fmt: skip
 """Endings of the names of tensors with one row a token."""
 _STALE = frozenset(

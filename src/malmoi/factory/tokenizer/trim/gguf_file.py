@@ -1,7 +1,7 @@
 """A GGUF file as trimming sees it: checked header, whole metadata, and its vocabulary.
 
-The header is read by the checked reader of `malmoi.engine.modelfile`, which bounds every length; only then are
-the arrays that it passes over (tokens, scores, types, merges) read here.
+The header is read by the checked reader of `malmoi.engine.modelfile`, which bounds every length; only then
+are the arrays that it passes over (tokens, scores, types, merges) read here.
 """
 
 import struct
@@ -103,7 +103,7 @@ def vocabulary_of(file: GgufFile) -> Vocabulary:
         for number, (text, kind) in enumerate(zip(texts, types, strict=True))
         if number not in named and (kind == _UNUSED or (kind != 1 and PLACEHOLDER.fullmatch(text)))
     )
-    sets = {
+    sets: dict[str, Any] = {
         "special": frozenset(n for n, kind in enumerate(types) if kind in (_UNKNOWN, _CONTROL, _UNUSED)),
         "user": frozenset(n for n, kind in enumerate(types) if kind == _USER),
         "placeholders": placeholders,

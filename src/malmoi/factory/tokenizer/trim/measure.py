@@ -31,8 +31,8 @@ async def _measure(before: Path, after: Path, prompt: str, home: Path) -> tuple[
     engines: list[Engine] = []
     speeds: tuple[list[float], list[float]] = ([], [])
     try:
-        for path in (before, after):
-            engines.append(await open_engine(f"path:{path}", home=home, options=options))
+        engines.append(await open_engine(f"path:{before}", home=home, options=options))
+        engines.append(await open_engine(f"path:{after}", home=home, options=options))
         for engine in engines:
             await _speed(engine, prompt, 8)  # the first run touches the weights on disk
         for _ in range(REPEATS):

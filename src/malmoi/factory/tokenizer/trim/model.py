@@ -46,8 +46,8 @@ class GgufModel(TrimmableModel):
         self.notes = []
         if not self._file.splitting_known:
             self.notes.append(
-                f"The file cuts words by the rule {self._file.text('tokenizer.ggml.pre')!r}; tokens were counted "
-                "by that of GPT-2. The counts are a little off, the result is right."
+                f"The file cuts words by the rule {self._file.text('tokenizer.ggml.pre')!r}; tokens were "
+                "counted by that of GPT-2. The counts are a little off, the result is right."
             )
 
     @cached_property

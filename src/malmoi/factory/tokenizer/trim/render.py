@@ -29,7 +29,7 @@ def _lines(report: TrimReport) -> Iterator[str]:
         f"  Data: {report.documents:,} documents, {report.data_bytes / 1e6:,.1f} MB, "
         f"{report.held_out_documents:,} of them held out"
     )
-    rows = [("", "tokens before", "after", "growth", "tokens kept")]
+    rows: list[tuple[str, ...]] = [("", "tokens before", "after", "growth", "tokens kept")]
     rows.append(_row("data", report.data))
     rows.append(_row("held out", report.held_out))
     if report.held_out_documents:
@@ -46,7 +46,7 @@ def _lines(report: TrimReport) -> Iterator[str]:
     rows.extend(_row(f"probe: {name}", growth) for name, growth in report.probes.items())
     yield from _table(rows)
     yield ""
-    counts = [("script", "before", "after", "kept")]
+    counts: list[tuple[str, ...]] = [("script", "before", "after", "kept")]
     counts.extend(
         (name, f"{count.before:,}", f"{count.after:,}", f"{count.after / count.before:.0%}")
         for name, count in report.scripts.items()

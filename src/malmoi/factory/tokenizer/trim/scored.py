@@ -7,6 +7,7 @@ score and then from the left, byte tokens for what no token holds.
 import re
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from itertools import pairwise
 from math import inf
 
 from malmoi.factory.tokenizer.trim.merging import join
@@ -106,5 +107,5 @@ class ScoredVocabulary(Vocabulary):
         before = {SPACE}
         for number, text in enumerate(self.texts):
             if SPACE in text[1:] and number not in self.special and number not in self.user:
-                before.update(left for left, right in zip(text, text[1:], strict=False) if right == SPACE)
+                before.update(left for left, right in pairwise(text) if right == SPACE)
         return re.compile(f"(?<![{re.escape(''.join(sorted(before)))}])(?={SPACE})")

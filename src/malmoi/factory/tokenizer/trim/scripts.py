@@ -41,7 +41,7 @@ _STARTS: Final = tuple(start for start, _ in _RANGES)
 
 
 def script_of(text: str) -> Script:
-    """The script of a text: that of its letters if they agree, else "other"; spaces before them do not count."""
+    """The script of a text: that of its letters if they agree, else "other"; spaces do not count."""
     scripts = {_RANGES[bisect_right(_STARTS, ord(letter)) - 1][1] for letter in text}
     scripts -= {"space"} if len(scripts) > 1 else set()
     scripts -= {"punctuation"} if len(scripts) > 1 else set()

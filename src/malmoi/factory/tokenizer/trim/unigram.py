@@ -1,7 +1,7 @@
 """Unigram: the likeliest cut of a text into pieces (Kudo 2018, arXiv 1804.10959); nothing is joined.
 
-If the likeliest cut holds kept pieces only, it is still the likeliest when others are taken away, so any set of
-pieces keeps the cuts it holds: a piece's path is the piece itself.
+If the likeliest cut holds kept pieces only, it is still the likeliest when others are taken away, so any set
+of pieces keeps the cuts it holds: a piece's path is the piece itself.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence

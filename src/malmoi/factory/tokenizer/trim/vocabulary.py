@@ -1,7 +1,7 @@
 """A model's vocabulary, and how it cuts text: what trimming has to know about a tokenizer.
 
-Three families cover the models that llama.cpp and Hugging Face's `tokenizers` run: pieces ranked by score (SPM:
-Llama 2 and Gemma in GGUF), pieces ranked by a list of merges (BPE: GPT-2, Llama 3, Qwen; Gemma's
+Three families cover the models that llama.cpp and Hugging Face's `tokenizers` run: pieces ranked by score
+(SPM: Llama 2 and Gemma in GGUF), pieces ranked by a list of merges (BPE: GPT-2, Llama 3, Qwen; Gemma's
 tokenizer.json), and Unigram, which joins nothing (T5, XLM-R).
 """
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 LONGEST = 64
-"""Longer stretches without a break are counted in pieces of this many characters (a link, a line of hashes)."""
+"""Longer stretches without a break (a link, a line of hashes) are counted in pieces of so many characters."""
 BYTE_TOKEN = re.compile(r"<0x([0-9A-F]{2})>")
 PLACEHOLDER = re.compile(r"<unused\d+>|\[unused\d+\]|\[PAD\d+\]")
 """Names of tokens that stand for nothing yet: room that a vocabulary left for later."""
@@ -117,7 +117,7 @@ class Vocabulary(ABC):
 
     @property
     def required(self) -> frozenset[int]:
-        """What every trimmed vocabulary keeps: byte fallback, special tokens, tokens that are matched whole."""
+        """What always stays: byte fallback, special tokens, and tokens that are matched whole."""
         return (self.special | self.user | frozenset(self.byte_ids.values())) - self.placeholders
 
     def stretches(self, text: str) -> Iterator[str | int]:
