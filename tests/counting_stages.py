@@ -3,6 +3,7 @@
 Each counts how often it ran in a file beside the store; `count` may be killed at every number.
 """
 
+import json
 import os
 import sys
 from collections.abc import Mapping
@@ -75,6 +76,22 @@ class DoubleStage(Stage[DoubleConfig]):
         return {}
 
 
+class FiguresStage(Stage[DoubleConfig]):
+    """A report with a figure: the last number."""
+
+    config = DoubleConfig
+    kind = "report"
+    inputs: ClassVar = {"numbers": Input(("corpus",))}
+
+    def run(
+        self, config: DoubleConfig, inputs: Mapping[str, Artifact], out: Path, context: StageContext
+    ) -> Mapping[str, Any]:
+        note(context, "figures")
+        numbers = (inputs["numbers"].path / "numbers.txt").read_text().split()
+        (out / "scores.json").write_text(json.dumps({"score": {"last": int(numbers[-1])}}))
+        return {}
+
+
 def note(context: StageContext, name: str) -> None:
     with (context.home / "ran.txt").open("a") as file:
         file.write(name + "\n")
@@ -84,6 +101,7 @@ def stages() -> Registry[type[Stage[Any]]]:
     registry: Registry[type[Stage[Any]]] = Registry("stage")
     registry.add("count", CountStage)
     registry.add("double", DoubleStage)
+    registry.add("figures", FiguresStage)
     return registry
 
 

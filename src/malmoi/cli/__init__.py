@@ -19,6 +19,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "keys": ("malmoi.cli.keys:keys", "Manage API keys."),
     "run": ("malmoi.cli.run:run", "Run a recipe: from raw text to a model."),
     "runs": ("malmoi.cli.runs:runs", "List, show, compare and repeat runs."),
+    "ablate": ("malmoi.cli.ablate:ablate", "Find out what a change is worth, and whether it is noise."),
     "artifacts": ("malmoi.cli.artifacts:artifacts", "List, verify and remove what runs have made."),
     "config": ("malmoi.cli.config:config", "Show every setting, its present value, and what it does."),
     "bench": ("malmoi.cli.bench:bench", "Measure this installation."),

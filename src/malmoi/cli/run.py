@@ -64,7 +64,7 @@ def run(
     checked = check_recipe(read_recipe(find_recipe(recipe), overrides), build_stages())
     options = RunOptions(
         home=home,
-        data=_data_folder(data),
+        data=checked_data(data),
         until=until,
         start=start,
         again=again,
@@ -156,7 +156,12 @@ def _hints(run: "Run", store: "Store") -> list[str]:
     return hints
 
 
-def _data_folder(data: Path | None) -> Path | None:
+def checked_data(data: Path | None) -> Path | None:
+    """The folder given with --data as an absolute path.
+
+    Raises:
+        InvalidInput: there is no such folder.
+    """
     if data is None:
         return None
     folder = data.expanduser().resolve()

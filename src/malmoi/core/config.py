@@ -206,7 +206,9 @@ def _annotation(model: type[BaseModel] | None, path: _Path) -> Any:
 def _explain(
     error: ValidationError, model: type[BaseModel], source: Mapping[_Path, str], under: str = ""
 ) -> ConfigError:
-    fault = error.errors(include_url=False, include_input=False)[0]
+    faults = error.errors(include_url=False, include_input=False)
+    # A misspelt key is also a missing one; the misspelling tells people more.
+    fault = next((fault for fault in faults if fault["type"] == "extra_forbidden"), faults[0])
     location = tuple(str(part) for part in fault["loc"])
     prefixes = [location[:length] for length in range(len(location), -1, -1)]
     origin = next((source[path] for path in prefixes if path in source), "")

@@ -1,0 +1,1 @@
+"""Ablations: one recipe, several variants, several seeds, and what the difference is worth."""
