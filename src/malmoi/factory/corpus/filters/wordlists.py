@@ -1,9 +1,9 @@
 """Texts with many words of a list: advertising and hate.
 
 A list never drops a text for one word: a *share* of the eojeols must be on it, and at least `min_matches`.
-An eojeol is normalized (letters only, small letters, `ㅋㅋㅋㅋ` to `ㅋㅋ`) and is on the list if it begins with
-an entry, since particles and endings follow the stem; one that ends in `$` must be the whole eojeol. The lists
-are ours, short, and in `lists/`; `words` in the settings adds to them, `file` replaces them.
+An eojeol is normalized (letters only, small letters, `ㅋㅋㅋㅋ` to `ㅋㅋ`) and is on the list if it begins
+with an entry, since particles and endings follow the stem; one that ends in `$` must be the whole eojeol.
+The lists are ours, short, and in `lists/`; `words` in the settings adds to them, `file` replaces them.
 """
 
 import re
