@@ -32,7 +32,7 @@ class ScheduleSettings(BaseModel):
     decay_shape: Literal["linear", "sqrt"] = "linear"
     """How a wsd schedule decays: linear, or 1 - sqrt (Hägele et al. 2024, arXiv 2405.18392, equation 2)."""
     final_share: float = Field(default=0.0, ge=0.0, le=1.0)
-    """The rate of the last step, as a share of the full rate."""
+    """What the rate falls towards, as a share of the full rate; the last step is one notch above it."""
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
@@ -47,8 +47,7 @@ class ScheduleSettings(BaseModel):
 def rate_at(step: int, num_steps: int, settings: ScheduleSettings) -> float:
     """The multiplier of step `step` of `num_steps` (the first is 0).
 
-    The first step of a warm-up is above 0, because a step at rate 0 is wasted; the last step of a decay is at
-    `final_share` or, where that is 0, one notch above it for the same reason.
+    A warm-up begins one notch above 0 and a decay ends one above `final_share`: a step at rate 0 is wasted.
 
     Raises:
         InvalidInput: `num_steps` is not positive, or `step` is not in [0, num_steps).
