@@ -5,15 +5,13 @@ decoupled in both, W <- W - rate * decay * W, and spares norms. The width multip
 (`ParameterGroup.lr_scale`) hold for AdamW; Muon's update has its own, so its matrices all take one rate.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 import torch
-import torch.distributed as dist
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
-from torch.distributed.tensor import DTensor, Shard
 
 from malmoi.core.errors import ConfigError, InvalidInput
 from malmoi.factory.train.muon import orthogonal_updates
@@ -237,37 +235,3 @@ def _given(name: str, setting: float | None, default: float | None) -> float:
             fix=f"Set optim.{name}.",
         )
     return value
-
-
-def clip_grad_norm(params: Iterable[Tensor], max_norm: float) -> float:
-    """Scale all gradients down so that their global norm is at most `max_norm`; 0 only measures.
-
-    Sharded gradients count once over all ranks; every rank must call it and gets the same norm. A norm that
-    is not finite is returned as it is and nothing is scaled.
-
-    Returns:
-        The norm before.
-    """
-    grads = [param.grad for param in params if param.grad is not None]
-    squares: dict[Any, Tensor] = {}  # by the process groups over which a gradient is spread
-    for grad in grads:
-        local, spread = grad, ()
-        if isinstance(grad, DTensor):
-            local = grad.to_local()
-            spread = tuple(
-                grad.device_mesh.get_group(i)
-                for i, placement in enumerate(grad.placements)
-                if isinstance(placement, Shard)
-            )
-        square = torch.linalg.vector_norm(local, dtype=torch.float32).double().square()
-        squares[spread] = squares[spread] + square if spread in squares else square
-    total = 0.0
-    for spread, square in squares.items():
-        for process_group in spread:
-            dist.all_reduce(square, group=process_group)
-        total += float(square)
-    norm = total**0.5
-    if max_norm > 0.0 and max_norm < norm < float("inf"):
-        for grad in grads:
-            grad.mul_(max_norm / norm)  # gradients have no history of their own
-    return norm
