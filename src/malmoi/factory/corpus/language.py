@@ -43,7 +43,9 @@ _CODE_LINE = re.compile(
     r"|[;{}]\s*$|\)\s*:\s*$|=>\s*\S*$",
 )
 CODE_LINES = 0.5
-"""Share of the lines that must look like code."""
+"""Share of the lines that look like code above which a text is code."""
+INDENTED_CODE_LINES = 0.15
+"""The same where most other lines are indented: docstrings and comments inside code."""
 
 
 def identify(text: str, name: str = "") -> str:
@@ -108,8 +110,9 @@ def _identifier() -> Any:
     from py3langid.langid import LanguageIdentifier
 
     identifier = LanguageIdentifier.from_model_file("data/model.npz.xz")
-    # Languages without a code of two letters have small corpora: mostly they are wrong guesses.
-    identifier.set_languages([code for code in identifier.nb_classes if len(code) == 2])
+    # Languages without a code of two letters have small corpora: mostly they are wrong guesses. So is Latin,
+    # which technical English is taken for.
+    identifier.set_languages([code for code in identifier.nb_classes if len(code) == 2 and code != "la"])
     return identifier
 
 
@@ -125,7 +128,10 @@ def looks_like_code(text: str) -> bool:
     code = sum(_CODE_LINE.search(line) is not None for line in lines)
     if len(lines) < 3:  # one line may be a sentence that ends in a brace
         return code == len(lines) and sample.count("=") + sample.count(";") + sample.count("(") >= 2
-    return code >= CODE_LINES * len(lines)
+    if code >= CODE_LINES * len(lines):
+        return True
+    indented = sum(line[0] in " \t" and _CODE_LINE.search(line) is None for line in lines)
+    return code >= INDENTED_CODE_LINES * len(lines) and code + indented >= 0.6 * len(lines)
 
 
 class Identify:

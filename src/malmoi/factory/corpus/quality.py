@@ -4,9 +4,10 @@
     score = sigmoid(a (w . x + b) + c)
 
 The n-grams are of 2 to 4 characters, hashed into 2^18 buckets, so that there is no vocabulary and any
-language goes; w is fitted by logistic regression with AdaGrad (Duchi et al. 2011), a and c on texts held out from that
-(Platt 1999), so that of the texts with score 0.8 about 80 % are good. Cost: about 10 MB/s on one core, for it
-reads at most 3,000 characters of a text. The result depends on the texts, their order, and the seed.
+language goes; w is fitted by logistic regression with AdaGrad (Duchi et al. 2011), a and c on texts held out
+from that (Platt 1999), so that of the texts with score 0.8 about 80 % are good. Cost: about 15 MB/s on one
+core, for it reads at most 3,000 characters of a text. The result depends on the texts, their order, and the
+seed.
 """
 
 import json
