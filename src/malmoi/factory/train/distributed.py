@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -149,6 +150,22 @@ def full(tensor: Tensor) -> Tensor:
     from torch.distributed.tensor import DTensor
 
     return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+
+
+def whole_model(model: Any, ranks: Ranks) -> Any:
+    """A Hugging Face model whose parameters are all here; every rank must ask for it."""
+    if not ranks.many:
+        return model
+    from transformers import AutoModelForCausalLM
+    from transformers.initialization import no_init_weights
+
+    weights = {name: full(parameter.detach()).cpu() for name, parameter in model.named_parameters()}
+    with no_init_weights():
+        whole = AutoModelForCausalLM.from_config(model.config, dtype=torch.float32)
+    whole.load_state_dict(weights, strict=False, assign=True)
+    whole.tie_weights()
+    whole.generation_config = model.generation_config
+    return whole
 
 
 def total_norm(gradients: Sequence[Tensor], ranks: Ranks) -> float:

@@ -9,11 +9,12 @@ A phase is a pure function of the step, so a run that goes on from a checkpoint 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
-from torch import nn
 
 from malmoi.core.errors import InvalidInput
+from malmoi.factory.models.context import extend_context
 
 
 class ExtensionSettings(BaseModel):
@@ -118,13 +119,7 @@ def phase_at(phases: Sequence[Phase], step: int) -> Phase:
     return next((phase for phase in phases if step < phase.end), phases[-1])
 
 
-def enter_phase(model: nn.Module, phase: Phase) -> None:
-    """Give a Hugging Face model the phase's context and rotary base; doing it twice changes nothing."""
-    config = model.config
-    config.max_position_embeddings = max(phase.context_length, config.max_position_embeddings)
-    if phase.rope_theta is None or config.rope_parameters["rope_theta"] == phase.rope_theta:
-        return
-    config.rope_parameters = {**config.rope_parameters, "rope_theta": phase.rope_theta}
-    body = model.model
-    old = body.rotary_emb
-    body.rotary_emb = type(old)(config).to(old.inv_freq.device)
+def enter_phase(model: Any, phase: Phase) -> None:
+    """Give a Hugging Face model the phase's rotary base, and room for its context; twice changes nothing."""
+    known = int(model.config.get_text_config().max_position_embeddings)
+    extend_context(model, max(phase.context_length, known), phase.rope_theta)

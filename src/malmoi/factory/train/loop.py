@@ -104,7 +104,7 @@ class LoopState:
 class Hooks:
     """What a method does beside its loss; nothing of it may change the weights."""
 
-    before_step: Callable[[int], None] | None = None
+    before_step: Callable[[int], object] | None = None
     """Called with the number of the step that comes next, from 0; may change the model's shape of data."""
     evaluate: Callable[[int], Mapping[str, Any]] | None = None
     """After so many steps: figures for the metrics. Every rank calls it."""

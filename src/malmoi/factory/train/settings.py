@@ -1,0 +1,88 @@
+"""What a pretraining stage can be told."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from malmoi.core.stage import NEUTRAL, StageConfig
+from malmoi.factory.corpus.fim import FimSettings
+from malmoi.factory.models.settings import ModelSettings
+from malmoi.factory.train.energy import EnergySettings
+from malmoi.factory.train.extension import ExtensionSettings
+from malmoi.factory.train.optim import OptimSettings
+from malmoi.factory.train.schedule import ScheduleSettings
+
+
+class PretrainSettings(StageConfig):
+    """Pretraining from scratch, or from a model that is there already.
+
+    What is left out of batch, length and rates follows from the model's depth. Where training goes on from
+    another model there is no such dial: then give batch_tokens, num_steps or num_tokens, and the rates in
+    `optim`.
+    """
+
+    model: ModelSettings = ModelSettings()
+    """The model to build."""
+    init: str | None = None
+    """Begin from this model instead: a folder, a GGUF file, or the name of an installed model."""
+    optim: OptimSettings = OptimSettings()
+    """Optimizer and learning rates."""
+    schedule: ScheduleSettings = ScheduleSettings()
+    """How the learning rate goes over the run."""
+
+    context_length: int = Field(512, ge=2)
+    """Tokens of a sequence."""
+    extension: ExtensionSettings | None = None
+    """A last part at a longer context."""
+    batch_tokens: int | None = Field(None, ge=1)
+    """Tokens of an optimizer step, over all ranks."""
+    num_steps: int | None = Field(None, ge=1)
+    """Optimizer steps."""
+    num_tokens: int | None = Field(None, ge=1)
+    """Tokens to train on, instead of num_steps."""
+    micro_batch_tokens: int = Field(8192, ge=1)
+    """Tokens that go through the model at once on one rank; memory grows with it, and by rounding alone the
+    result depends on it."""
+
+    weights: dict[str, float] | None = None
+    """Share of each source; the corpus's own where not given."""
+    fim: FimSettings | None = None
+    """Filling in the middle; none where not given."""
+    document_mask: bool = False
+    """Keep attention within documents."""
+
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """Of the products; auto: bfloat16 where the processor has it."""
+    z_loss: float = Field(0.0, ge=0.0)
+    """Weight of the squared log of the softmax's sum, which keeps logits small."""
+    checkpoint_activations: bool = False
+    """Compute activations again in backward instead of keeping them."""
+    compile: bool = False
+    """torch.compile the blocks."""
+    skip_bad_steps: int = Field(0, ge=0)
+    """Steps that may be left out because their loss or gradient is not finite."""
+
+    evaluate_bytes: int = Field(200_000, ge=1)
+    """Held-out text of each source in an evaluation, in bytes."""
+    evaluate_every: int | None = Field(None, ge=1, json_schema_extra=NEUTRAL)
+    """Steps between two evaluations; there is one at the end in any case."""
+    prompts: tuple[str, ...] = Field((), json_schema_extra=NEUTRAL)
+    """Beginnings of texts that the model continues, to see how it comes on."""
+    sample_every: int | None = Field(None, ge=1, json_schema_extra=NEUTRAL)
+    """Steps between two sets of samples."""
+    sample_tokens: int = Field(32, ge=1, json_schema_extra=NEUTRAL)
+    """Length of a sample."""
+    save_every: int = Field(100, ge=1, json_schema_extra=NEUTRAL)
+    """Steps between two checkpoints."""
+    keep: int = Field(2, ge=1, json_schema_extra=NEUTRAL)
+    """Checkpoints to keep."""
+    energy: EnergySettings = Field(EnergySettings(), json_schema_extra=NEUTRAL)
+    """Assumptions of the energy estimate."""
+
+    @model_validator(mode="after")
+    def _is_clear(self) -> "PretrainSettings":
+        if self.num_steps is not None and self.num_tokens is not None:
+            raise ValueError("give num_steps or num_tokens, not both")
+        if self.init is not None and self.model != ModelSettings():
+            raise ValueError("init brings its own model; remove the settings under model")
+        return self
