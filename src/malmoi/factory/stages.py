@@ -1,5 +1,6 @@
-"""The kinds of stages that recipes may use; other packages add theirs by the entry point group
-`malmoi.stages` ("module:Class").
+"""The kinds of stages that recipes may use.
+
+Other packages add theirs by the entry point group `malmoi.stages` ("module:Class").
 """
 
 from typing import Any
@@ -13,6 +14,7 @@ STAGES = {
     "tokens": "malmoi.factory.corpus.pack:TokensStage",
     "pretrain": "malmoi.factory.train.stage:PretrainStage",
     "gguf": "malmoi.factory.models.gguf:GgufStage",
+    "fewshot": "malmoi.factory.fewshot:FewshotStage",
     "complete": "malmoi.factory.complete:CompleteStage",
 }
 

@@ -1,0 +1,1 @@
+"""Tasks: examples with a grader, shared by evaluation and training."""

@@ -1,0 +1,29 @@
+from pathlib import Path
+
+import pytest
+
+from malmoi.core.errors import InvalidInput, NotFound
+from malmoi.factory.fewshot import FewshotConfig, FewshotStage, grade_choices
+from malmoi.tasks.base import Example
+from malmoi.tasks.table import open_task
+
+
+def test_the_likeliest_choice_counts_plainly_and_by_byte(tmp_path: Path) -> None:
+    task = open_task("kobest/copa", tmp_path)
+    items = [
+        Example("1", "q", ("aa", "bbbb"), "bbbb"),  # -3 < -2 plainly, but -0.5 > -1 by byte
+        Example("2", "q", ("aa", "bb"), "aa"),
+    ]
+    scores = grade_choices(task, items, [-2.0, -3.0, -1.0, -4.0])
+    assert scores["accuracy"] == 0.5
+    assert scores["accuracy_by_byte"] == 1.0
+    assert scores["chance"] == 0.5
+    half = 1.96 * (0.25 / 2) ** 0.5
+    assert scores["interval_high"] - scores["accuracy"] == pytest.approx(half)
+
+
+def test_without_its_files_the_stage_says_what_to_fetch(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="--data"):
+        FewshotStage().outside(FewshotConfig(), None)
+    with pytest.raises(NotFound, match=r"copa|COPA"):
+        FewshotStage().outside(FewshotConfig(), tmp_path)
