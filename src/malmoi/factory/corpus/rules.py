@@ -1,7 +1,7 @@
 """What a rule about documents is.
 
 A `Filter` looks at one document and gives a reason to drop it, or None. A `Change` gives the document back,
-changed, with counts of what it did. Both are plain objects that know nothing of pipelines; `steps.py` puts
+changed, with counts of what it did. Both are plain objects that know nothing of pipelines; `batches.py` puts
 them into datatrove. Filters of other packages come in by the entry point group `malmoi.corpus_filters`.
 """
 
