@@ -8,8 +8,8 @@ from malmoi.core.errors import InvalidInput
 def extend_context(model: Any, context_length: int, rope_theta: float | None = None) -> None:
     """Change a model's context length and rotary base, in its configuration and in its rotary tables alike.
 
-    A larger base turns slower, so that positions beyond those of the training look like ones between them (Xiong
-    et al. 2023, arXiv 2309.16039); a short training at the new length follows.
+    A larger base turns slower, so that positions beyond those of the training look like ones between them
+    (Xiong et al. 2023, arXiv 2309.16039); a short training at the new length follows.
 
     Args:
         model: a model of transformers with rotary embeddings.

@@ -1,13 +1,14 @@
 """One dial: from a depth follow the model's shape, the rates, the batch and the horizon.
 
-Shape, after nanochat: width = 64 x depth, heads of 64, so that a model grows in depth and width together. SwiGLU
-with 8/3 of the width keeps the parameters of a plain MLP with four times the width (Shazeer 2020).
-Horizon: 12 tokens for each parameter of the matrices and the output head, between Chinchilla's 20 (Hoffmann et al.
-2022) and the 10.5 to 12 that nanochat found; embeddings that only look up are not counted, a tied matrix is.
+Shape, after nanochat: width = 64 x depth, heads of 64, so that a model grows in depth and width together.
+SwiGLU with 8/3 of the width keeps the parameters of a plain MLP with four times the width (Shazeer 2020).
+Horizon: 12 tokens for each parameter of the matrices and the output head, between Chinchilla's 20 (Hoffmann
+et al. 2022) and the 10.5 to 12 that nanochat found; embeddings that only look up are not counted, a tied
+matrix is.
 Batch: B ~ D^0.383 ("Power Lines", Bergsma et al. 2025), rounded to a power of two.
-Rates: with muP (`mup.py`) the width and depth are taken care of, and what is left is the batch: rate ~ sqrt(B).
-Weight decay: lambda ~ sqrt(B) / D keeps the time scale B / (rate x lambda x D) of AdamW's moving average the same
-share of the run (Wang and Aitchison 2024).
+Rates: with muP (`mup.py`) width and depth are taken care of; what is left is the batch: rate ~ sqrt(B).
+Weight decay: lambda ~ sqrt(B) / D keeps the time scale B / (rate x lambda x D) of AdamW's moving average
+the same share of the run (Wang and Aitchison 2024, arXiv 2405.13698).
 """
 
 import math

@@ -1,5 +1,6 @@
 """Model folders for others: transformers' HyperCLOVA X, or a plain Llama with the multipliers folded in."""
 
+import copy
 import json
 import shutil
 from pathlib import Path
@@ -18,13 +19,18 @@ TOKENIZER_FILES = (
 )
 _ENDS = ("<|endofturn|>", "<|stop|>")  # generation also ends at these, where the tokenizer has them
 _PAD = "<|pad|>"
+_LLAMA_FIELDS = (
+    "vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
+    "num_key_value_heads", "head_dim", "hidden_act", "max_position_embeddings", "rms_norm_eps",
+    "tie_word_embeddings", "rope_parameters", "bos_token_id", "eos_token_id", "pad_token_id",
+)  # fmt: skip
 
 
 def export_folder(model: Any, tokenizer_files: Path | None, out: Path) -> None:
     """Write config.json, model.safetensors, generation_config.json and the tokenizer's files.
 
-    generation_config.json is complete: it names every token that ends an answer, and the padding; servers read
-    it, and one that lacks the end of a turn goes on talking.
+    generation_config.json is complete: it names every token that ends an answer, and the padding; servers
+    read it, and one that lacks the end of a turn goes on talking.
 
     Args:
         model: a causal language model of transformers.
@@ -32,22 +38,28 @@ def export_folder(model: Any, tokenizer_files: Path | None, out: Path) -> None:
         out: a folder; files of the same names are replaced.
     """
     out.mkdir(parents=True, exist_ok=True)
-    for tensor in model.parameters():
-        if not tensor.is_contiguous():
-            tensor.data = tensor.data.contiguous()
-    config = model.generation_config
-    config.eos_token_id = model.config.eos_token_id
-    if tokenizer_files is not None:
-        added = _added_tokens(tokenizer_files)
-        ends = [model.config.eos_token_id] if isinstance(model.config.eos_token_id, int) else []
-        ends += [added[name] for name in _ENDS if name in added and added[name] not in ends]
-        if ends and isinstance(model.config.eos_token_id, int):
-            config.eos_token_id = ends[0] if len(ends) == 1 else ends
-        if config.pad_token_id is None and _PAD in added:
-            config.pad_token_id = added[_PAD]
-    _quiet_save(model, out)
+    own = model.generation_config
+    model.generation_config = _generation_config(model, tokenizer_files)
+    try:
+        _quiet_save(model, out)
+    finally:
+        model.generation_config = own
     if tokenizer_files is not None:
         copy_tokenizer_files(tokenizer_files, out)
+
+
+def _generation_config(model: Any, tokenizer_files: Path | None) -> Any:
+    """The model's own, with every token that ends an answer and with the padding."""
+    found = copy.deepcopy(model.generation_config)
+    if found.eos_token_id is None:
+        found.eos_token_id = model.config.eos_token_id
+    added = _added_tokens(tokenizer_files) if tokenizer_files is not None else {}
+    if isinstance(found.eos_token_id, int):  # a list is complete already
+        others = [added[name] for name in _ENDS if name in added and added[name] != found.eos_token_id]
+        found.eos_token_id = [found.eos_token_id, *others] if others else found.eos_token_id
+    if found.pad_token_id is None:
+        found.pad_token_id = added.get(_PAD)
+    return found
 
 
 def copy_tokenizer_files(source: Path, out: Path) -> None:
@@ -89,10 +101,7 @@ def as_llama(model: Any) -> Any:
             "a model with post-norms (Peri-LN) is no plain Llama.",
             fix="Train with use_post_norm = false, or export to GGUF, which has a structure for it.",
         )
-    kept = ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
-            "num_key_value_heads", "head_dim", "hidden_act", "max_position_embeddings", "rms_norm_eps",
-            "tie_word_embeddings", "rope_parameters", "bos_token_id", "eos_token_id", "pad_token_id")  # fmt: skip
-    plain = LlamaConfig(**{name: getattr(config, name) for name in kept})
+    plain = LlamaConfig(**{name: getattr(config, name) for name in _LLAMA_FIELDS})
     with no_init_weights():
         llama = LlamaForCausalLM._from_config(plain, dtype=torch.float32, attn_implementation="sdpa")
     llama.tie_weights()

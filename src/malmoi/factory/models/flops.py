@@ -25,9 +25,9 @@ def count_parameters(config: Any) -> ParameterCount:
 def flops_per_token(config: Any, context_length: int) -> float:
     """Floating-point operations of forward and backward for one token.
 
-    Each weight of a matrix costs one multiply-add forward and two backward: 6 operations (Kaplan et al. 2020).
-    Attention scores and their weighted sum cost 12 x layers x heads x head_dim x T for T positions, counted without
-    the causal half, as Chowdhery et al. 2022 (PaLM, appendix B) and most reports of MFU do.
+    Each weight of a matrix costs one multiply-add forward and two backward: 6 operations (Kaplan et al.
+    2020). Attention scores and their weighted sum cost 12 x layers x heads x head_dim x T for T positions,
+    counted without the causal half, as Chowdhery et al. 2022 (PaLM, appendix B) and most reports of MFU do.
     """
     matrices = config.num_hidden_layers * _layer_matrices(config) + config.vocab_size * config.hidden_size
     attention = config.num_hidden_layers * config.num_attention_heads * config.head_dim * context_length

@@ -6,8 +6,10 @@ HyperCLOVAX computes, with multipliers c (embedding), a (attention), r (residual
 
 The same numbers come out of a model without multipliers whose weights are
 
-    E' = c E        Wq' = a sqrt(head_dim) Wq       post' = r post, or without post-norms Wo' = r Wo, Wdown' = r Wdown
-    norm_f' = (s / c) norm_f where W is E (tied: the factor c that E' has gained is taken back), else s norm_f
+    E' = c E
+    Wq' = a sqrt(head_dim) Wq
+    post' = r post                      or without post-norms: Wo' = r Wo, Wdown' = r Wdown
+    norm_f' = (s / c) norm_f            where W is E (c, which E' has gained, is taken back); else s norm_f
 
 so that tied matrices stay tied. Attention then has the usual scale 1 / sqrt(head_dim).
 """

@@ -1,14 +1,14 @@
 """GGUF files, which llama.cpp runs.
 
-llama.cpp has no architecture named HyperCLOVA X, but two that compute the same once the multipliers are folded into
-the weights (`folding.py`):
+llama.cpp has no architecture named HyperCLOVA X, but two that compute the same once the multipliers are
+folded into the weights (`folding.py`):
 
 - "llama" without post-norms;
-- "glm4" with them (Peri-LN): GLM-4-0414 has the same four norms a layer, at the same places, and one matrix for gate
-  and up. Its rotary embedding covers as much of a head as `rope.dimension_count` says: here all of it.
+- "glm4" with them (Peri-LN): GLM-4-0414 has the same four norms a layer, at the same places, and one matrix
+  for gate and up. Its rotary embedding covers as much of a head as `rope.dimension_count` says: here all.
 
-Both turn neighbouring pairs of a head's entries, transformers turns entry i with entry i + K/2; so the rows of Wq and
-Wk are put in another order, which changes no score.
+Both turn neighbouring pairs of a head's entries, transformers turns entry i with entry i + K/2; so the rows
+of Wq and Wk are put in another order, which changes no score.
 """
 
 import math
@@ -22,7 +22,7 @@ from malmoi.core.errors import ModelFileInvalid
 from malmoi.core.files import full, sync_directory, write_json
 from malmoi.core.stage import Input, Stage, StageConfig, StageContext
 from malmoi.core.store import Artifact, ArtifactKind
-from malmoi.factory.models.folding import folded_weight, weight_names
+from malmoi.factory.models.folding import check_foldable, folded_weight, weight_names
 from malmoi.factory.models.gguf_tokens import GgufVocabulary, read_vocabulary
 from malmoi.factory.models.weights import ReadTensor, open_weights
 
@@ -54,7 +54,7 @@ _OUTER_NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class _Planned:
-    """A tensor of the file: its shape (rows, columns) or (entries,), its type, and how to get it in float32."""
+    """A tensor of the file: shape (rows, columns) or (entries,), type, and how to get it in float32."""
 
     name: str
     shape: tuple[int, ...]
@@ -73,6 +73,8 @@ class GgufConfig(StageConfig):
 
     type: GgufType = "Q8_0"
     """F16 and BF16: 16 bits a weight. Q8_0: 8.5 bits. Q4_0: 4.5 bits, with the embedding in Q8_0."""
+    name: str = ""
+    """The model's name inside the file."""
 
 
 class GgufStage(Stage[GgufConfig]):
@@ -86,13 +88,12 @@ class GgufStage(Stage[GgufConfig]):
         self, config: GgufConfig, inputs: Mapping[str, Artifact], out: Path, context: StageContext
     ) -> Mapping[str, Any]:
         """Write model.gguf, and about/gguf.json with the types of its tensors."""
-        source = inputs["model"]
         with context.progress.task("Write GGUF", unit="tensors") as task:
             report = write_gguf(
-                source.path,
+                inputs["model"].path,
                 out / "model.gguf",
                 type=config.type,
-                name=source.manifest.name,
+                name=config.name,
                 on_tensor=lambda: task.advance(1),
             )
         for note in report["notes"]:
@@ -123,7 +124,7 @@ def write_gguf(
         What was written: architecture, type, parameters, size_bytes, tensors by type, notes.
 
     Raises:
-        ModelFileInvalid: the folder lacks the configuration, weights or tokenizer, or they do not fit together.
+        ModelFileInvalid: the folder lacks the configuration, weights or tokenizer, or they do not fit.
         Unsupported: the architecture or the tokenizer has no form that llama.cpp knows.
         DiskFull: no room; nothing is left behind.
     """
@@ -132,6 +133,7 @@ def write_gguf(
     from gguf.quants import quantize
 
     config = _read_config(folder)
+    check_foldable(config)
     vocabulary = read_vocabulary(folder, rows=config.vocab_size)
     architecture = "glm4" if getattr(config, "use_post_norm", False) else "llama"
     notes: list[str] = []
@@ -208,13 +210,15 @@ def _plan(
     planned = []
     for name in weight_names(config):
         short = name.removesuffix(".weight").rpartition(".")[2]
-        shape = (rows[short], columns.get(short, width)) if short in rows else (width,)
+        shape: tuple[int, ...] = (width,)
+        if short in rows:
+            shape = (rows[short], columns.get(short, width))
         make = _maker(config, read, name, shape)
         if architecture == "glm4" and short == "gate_proj":
             continue  # it goes into ffn_up, before the up projection
         if architecture == "glm4" and short == "up_proj":
             gate = _maker(config, read, name.replace("up_proj", "gate_proj"), shape)
-            make, shape = _stacked(gate, make), (2 * shape[0], shape[1])
+            make, shape = _stacked(gate, make), (2 * shape[0], *shape[1:])
         kind = _storage(type, short, shape)
         if kind != type and kind == "F16":
             notes.append(f"{name}: rows of {shape[-1]} are no multiple of {_BLOCK}; stored in F16.")
@@ -242,7 +246,7 @@ def _maker(config: Any, read: ReadTensor, name: str, shape: tuple[int, ...]) -> 
             )
         if name.endswith(("q_proj.weight", "k_proj.weight")):
             half = config.head_dim // 2
-            weight = weight.view(-1, 2, half, shape[1]).transpose(1, 2).reshape(shape)
+            weight = weight.view(-1, 2, half, weight.shape[1]).transpose(1, 2).reshape(shape)
         return weight.contiguous().numpy()
 
     return make

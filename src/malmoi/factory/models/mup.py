@@ -1,9 +1,9 @@
 """muP: initialisation and learning rates under which the best rate of a small model is that of a large one.
 
-Let D be the width, D0 the base width (`ModelSettings.mup_base_width`, 256) and m = D / D0. The rules are those of
-"Tensor Programs V" (Yang et al. 2022, arXiv 2203.03466), table 8, in the form that keeps the output matrix like the
-input matrix, so that the two may be tied; the factors of the forward pass stand in the configuration, where
-transformers and vLLM read them (c, a, r, s of `folding.py`).
+Let D be the width, D0 the base width (`ModelSettings.mup_base_width`, 256) and m = D / D0. The rules are
+those of "Tensor Programs V" (Yang et al. 2022, arXiv 2203.03466), table 8, in the form that keeps the
+output matrix like the input matrix, so that the two may be tied; the factors of the forward pass stand in
+the configuration, where transformers and vLLM read them (c, a, r, s of `folding.py`).
 
 | role | initial standard deviation | forward factor | AdamW's rate | Muon's rate |
 |---|---|---|---|---|
@@ -14,18 +14,20 @@ transformers and vLLM read them (c, a, r, s of `folding.py`).
 | attention scores | | a = sqrt(64) / head_dim (1 / d, not 1 / sqrt(d)) | | |
 | residual branches | | r = sqrt(4 / layers) beyond 4 layers | | |
 
-Tied matrix: read, E is an input matrix (entries of order 1, each entry of h0 moves by c x rate a step, at every
-width). Written out, W = E is an output matrix: the normed state has entries of order 1, so the logits W h / m move
-by rate x D / m = rate x D0 a step, again at every width. Both want a constant rate, so one matrix can serve.
+Tied matrix: read, E is an input matrix (entries of order 1, each entry of h0 moves by c x rate a step, at
+every width). Written out, W = E is an output matrix: the normed state has entries of order 1, so the logits
+W h / m move by rate x D / m = rate x D0 a step, again at every width. Both want a constant rate, so one
+matrix can serve.
 
-Depth: branches of weight 1 / sqrt(layers) and hidden rates that fall alike, "Tensor Programs VI" (Yang et al. 2023,
-arXiv 2310.02244), from 4 layers on; `depth` in the table is r.
+Depth: branches of weight 1 / sqrt(layers) and hidden rates that fall alike, "Tensor Programs VI" (Yang et
+al. 2023, arXiv 2310.02244), from 4 layers on; `depth` in the table is r.
 
-Muon: its update U V^T, scaled by sqrt(max(1, rows / columns)), has the spectral norm that muP asks for at every width
-(Yang, Simon and Bernstein 2023, arXiv 2310.17813), so that its rate needs no 1 / m.
+Muon: its update U V^T, scaled by sqrt(max(1, rows / columns)), has the spectral norm that muP asks for at
+every width (Yang, Simon and Bernstein 2023, arXiv 2310.17813), so that its rate needs no 1 / m.
 
-m is read back from logits_scaling and the depth factor from residual_multiplier, so that a model keeps its rules when
-it is loaded for further training. A model without muP has both at 1, and so has every other architecture.
+m is read back from logits_scaling and the depth factor from residual_multiplier, so that a model keeps its
+rules when it is loaded for further training. A model without muP has both at 1, and so has every other
+architecture.
 """
 
 import hashlib
@@ -38,7 +40,7 @@ from torch import Tensor, nn
 EMBEDDING_STD = 0.02
 """Standard deviation of the embedding's entries at initialisation, at every width."""
 PLAIN_STD = 0.02
-"""Of all matrices without muP (GPT-2); those that write to the residual stream are smaller by sqrt(2 layers)."""
+"""Of all matrices without muP (GPT-2); those that write to the residual stream: over sqrt(2 layers)."""
 
 Role = Literal["embedding", "hidden", "head", "norm"]
 
@@ -109,8 +111,8 @@ def parameter_groups(model: nn.Module) -> list[ParameterGroup]:
 def initialise(model: nn.Module, *, seed: int) -> None:
     """Fill every parameter from a generator of its own, made of the seed and its name.
 
-    So neither the order of the parameters nor the number of threads matters, and models of different depth share
-    the weights of their common layers.
+    So neither the order of the parameters nor the number of threads matters, and models of different depth
+    share the weights of their common layers.
     """
     config: Any = model.config
     with torch.no_grad():

@@ -1,7 +1,8 @@
 """Does the best learning rate of a narrow model hold for a wide one? The experiment that proves muP.
 
-Every width is trained with every rate on the same tokens in the same order; the loss is the mean over the last fifth
-of the steps. Under muP the best rates of all widths lie together; without it AdamW's best rate falls with the width.
+Every width is trained with every rate on the same tokens in the same order; the loss is the mean over the
+last fifth of the steps. Under muP the best rates of all widths lie together; without it AdamW's best rate
+falls with the width.
 """
 
 import math
@@ -38,7 +39,7 @@ class TransferTable:
         return min((row for row in self.rows if row.width == width), key=lambda row: row.loss).rate
 
     def best_between(self, width: int) -> float:
-        """The lowest point of the parabola through the best rate and its neighbours, over the log of the rate."""
+        """The lowest point of a parabola through the best rate and its neighbours, over the rate's log."""
         rows = sorted((row for row in self.rows if row.width == width), key=lambda row: row.rate)
         middle = min(range(len(rows)), key=lambda number: rows[number].loss)
         around = rows[middle - 1 : middle + 2] if middle else []

@@ -1,4 +1,4 @@
-"""Reading the weights of a folder one tensor at a time, so that a model larger than memory can be converted."""
+"""Weights of a folder, one tensor at a time: models larger than memory can be converted."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
