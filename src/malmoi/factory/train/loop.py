@@ -79,7 +79,7 @@ class LoopSettings(BaseModel):
     compile: bool = False
     """torch.compile the blocks; the first step then takes a minute."""
     evaluate_every: int | None = Field(None, ge=1)
-    """Steps between two evaluations."""
+    """Steps between two evaluations; what comes after the last step is the method's own affair."""
     sample_every: int | None = Field(None, ge=1)
     """Steps between two sets of samples."""
     save_every: int | None = Field(None, ge=1)
@@ -255,17 +255,17 @@ def _between_steps(
     hooks: Hooks,
 ) -> None:
     """Evaluate, show samples and save, where it is time to."""
-    if hooks.evaluate is not None and _is_due(state.step, settings.evaluate_every):
+    last = state.step == settings.num_steps  # the method evaluates what it has trained in any case
+    if hooks.evaluate is not None and _is_due(state.step, settings.evaluate_every) and not last:
         figures = _without_training(model, hooks.evaluate, state.step)
         if ranks.first:
             context.metrics.log(state.step, **figures)
-    if hooks.sample is not None and _is_due(state.step, settings.sample_every):
+    if hooks.sample is not None and _is_due(state.step, settings.sample_every) and not last:
         text = _without_training(model, hooks.sample, state.step)
         if ranks.first:
             context.metrics.log(state.step, sample=text)
             context.progress.note(text)
-    due = _is_due(state.step, settings.save_every) or state.step == settings.num_steps
-    if checkpoints is not None and due:
+    if checkpoints is not None and (last or _is_due(state.step, settings.save_every)):
         facts = {"loop": asdict(state), "seed": context.seed, "schedule": settings.schedule.model_dump()}
         checkpoints.save(state.step, training_tensors(model, optimizer), facts)
 

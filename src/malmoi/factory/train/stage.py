@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Literal
 
 import torch
 
-from malmoi.core.files import write_json
+from malmoi.core.files import write_json, write_text
 from malmoi.core.stage import Input, Stage, StageContext
 from malmoi.core.store import Artifact
 from malmoi.factory.corpus.tokens import TokenMixture, TokenSet, load_tokens
@@ -39,6 +39,7 @@ from malmoi.factory.train.extension import Phase, enter_phase, phase_at
 from malmoi.factory.train.loop import Hooks, LoopSettings, LoopState, Meter, fit
 from malmoi.factory.train.loss import language_model_loss
 from malmoi.factory.train.optim import build_optimizer
+from malmoi.factory.train.page import RunFacts, render_run_page
 from malmoi.factory.train.peak import measured_peak
 from malmoi.factory.train.precision import Precision, choose_precision
 from malmoi.factory.train.samples import render_samples, write_samples
@@ -140,6 +141,8 @@ class _Pretraining:
         whole = whole_model(self.model, ranks)
         if ranks.first:
             context.metrics.log(state.step, bits_per_byte=results)
+            if settings.prompts:
+                context.metrics.log(state.step, sample=self._sample(whole))
             self._write(whole, out, state, results)
             self._write_about(whole, out, time.monotonic() - began, energy)
         agree(True, ranks)  # nobody leaves before the files are there
@@ -248,8 +251,23 @@ class _Pretraining:
                 "torch": torch.__version__,
             },
         )
-        if self.settings.prompts:
-            (about / "samples.txt").write_text(self._sample(model) + "\n", encoding="utf-8")
+        page = render_run_page(
+            self.context.metrics.read(),
+            RunFacts(
+                name=self.context.name,
+                settings=self.settings.model_dump(mode="json"),
+                figures={
+                    "Parameters": count_parameters(model.config).total,
+                    "Steps": self.plan.num_steps,
+                    "Tokens a step": self.plan.batch_tokens,
+                    "Precision": self.precision.name,
+                    "Ranks": self.ranks.world_size,
+                },
+                energy=self.settings.energy,
+                energy_basis=energy.basis,
+            ),
+        )
+        write_text(about / "run.html", page)
 
 
 class _MixtureBatches:
