@@ -22,11 +22,14 @@ _BLOCKS = (
 )
 _PARAGRAPHS = "blockquote dl h1 h2 h3 h4 h5 h6 ol p pre section table ul article"
 UNREAD = frozenset(_UNREAD.split())
+VOID = frozenset({"br", "hr"})
+"""Elements without content, though libxml2 tells their end too."""
 MAIN = frozenset({"main", "article"})
 BLOCKS = frozenset(_BLOCKS.split())
 PARAGRAPHS = frozenset(_PARAGRAPHS.split())
 MENU_ROLES = frozenset({"navigation", "banner", "contentinfo", "search", "menu", "dialog"})
 CHARSET = re.compile(rb"<meta[^>]{0,200}charset\s*=\s*[\"']?\s*([A-Za-z0-9_-]{2,20})", re.I)
+_SPACES = re.compile(r"[ \t\r\n\f]+")
 KOREAN_CHARSETS = frozenset({"euc-kr", "cp949", "ks_c_5601-1987", "ksc5601", "x-windows-949", "windows-949"})
 DEEPEST = 10_000
 ENOUGH_MAIN = 200
@@ -37,61 +40,63 @@ class _Reader:
     """The parser's target: gathers text outside of what is not read."""
 
     def __init__(self) -> None:
-        self.all: list[str] = []
-        self.main: list[str] = []
+        self._all: list[str] = []
+        self._main: list[str] = []
         self._skip: list[str] = []
         self._mains = 0
         self._pre = 0
+        self._breaks = 0
+        self._bullet = ""
 
     def start(self, tag: str, attributes: Any) -> None:
         if self._skip or tag in UNREAD or attributes.get("role") in MENU_ROLES or "hidden" in attributes:
-            if len(self._skip) < DEEPEST and tag != "br":
+            if len(self._skip) < DEEPEST and tag not in VOID:
                 self._skip.append(tag)
             return
-        if tag in MAIN:
-            self._mains += 1
-        if tag == "pre":
-            self._pre += 1
-        if tag in BLOCKS:
-            self._put("\n\n" if tag in PARAGRAPHS else "\n")
+        self._mains += tag in MAIN
+        self._pre += tag == "pre"
+        if tag == "br":
+            self._breaks = min(2, self._breaks + 1)
+        else:
+            self._break(tag)
         if tag == "li":
-            self._put("- ")
+            self._bullet = "- "
 
     def end(self, tag: str) -> None:
         if self._skip:
-            if tag != "br":
+            if tag not in VOID:
                 self._skip.pop()
             return
-        if tag in BLOCKS:
-            self._put("\n\n" if tag in PARAGRAPHS else "\n")
-        if tag in MAIN:
-            self._mains = max(0, self._mains - 1)
-        if tag == "pre":
-            self._pre = max(0, self._pre - 1)
+        if tag not in VOID:
+            self._break(tag)
+        self._mains = max(0, self._mains - (tag in MAIN))
+        self._pre = max(0, self._pre - (tag == "pre"))
 
     def data(self, text: str) -> None:
-        if not self._skip:
-            self._put(text if self._pre else re.sub(r"[ \t\r\n\f]+", " ", text))
+        if self._skip:
+            return
+        if not self._pre:
+            text = _SPACES.sub(" ", text)
+            if self._breaks:
+                text = text.lstrip(" ")
+        if text:
+            text = "\n" * self._breaks + self._bullet + text
+            self._breaks, self._bullet = 0, ""
+            self._all.append(text)
+            if self._mains:
+                self._main.append(text)
 
     def close(self) -> str:
-        main = _tidy("".join(self.main))
-        return main if len(main) >= ENOUGH_MAIN else _tidy("".join(self.all))
+        main = _tidy("".join(self._main))
+        return main if len(main) >= ENOUGH_MAIN else _tidy("".join(self._all))
 
-    def _put(self, text: str) -> None:
-        self.all.append(text)
-        if self._mains:
-            self.main.append(text)
+    def _break(self, tag: str) -> None:
+        if tag in BLOCKS:
+            self._breaks = max(self._breaks, 2 if tag in PARAGRAPHS else 1)
 
 
 def _tidy(text: str) -> str:
-    lines = [line.rstrip() for line in text.split("\n")]
-    kept: list[str] = []
-    for line in lines:
-        line = line[1:] if line.startswith(" ") and not line.startswith("  ") else line
-        if line in ("", "-") and (not kept or kept[-1] == ""):
-            continue
-        kept.append(line if line != "-" else "")
-    return "\n".join(kept).strip("\n")
+    return "\n".join(line.rstrip() for line in text.split("\n")).strip("\n")
 
 
 def html_text(page: bytes) -> str:

@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 MAX_LINE_BYTES = 16 << 20
 """A longer line (of JSON, CSV or text) is left out; so a stream's memory has a bound."""
@@ -87,10 +87,50 @@ def _decompress(file: BinaryIO, suffix: str) -> Iterator[BinaryIO]:
     import zstandard
 
     try:
-        with zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True) as reader:
-            yield reader
+        yield cast("BinaryIO", io.BufferedReader(_Zstd(file), 1 << 17))
     except zstandard.ZstdError as error:
         raise Unreadable("broken_compression", str(error)) from error
+
+
+class _Zstd(io.RawIOBase):
+    """A zstd stream, frame by frame. The library's own reader takes a file that is cut off for its end.
+
+    Input goes in by 2 kB, since 4 bytes can make a block of 128 kB: that bounds the output at hand.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        import zstandard
+
+        self._file = file
+        self._library = zstandard.ZstdDecompressor()
+        self._frame: Any = None
+        self._ready = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        while not self._ready:
+            block = self._file.read(2048)
+            if not block:
+                if self._frame is not None:
+                    raise EOFError("the file ends in the middle of a frame")
+                return 0
+            self._ready = memoryview(self._unpack(block))
+        count = min(len(buffer), len(self._ready))
+        buffer[:count] = self._ready[:count]
+        self._ready = self._ready[count:]
+        return count
+
+    def _unpack(self, block: bytes) -> bytes:
+        parts = []
+        while block:
+            self._frame = self._frame or self._library.decompressobj()
+            parts.append(self._frame.decompress(block))
+            block = self._frame.unused_data if self._frame.eof else b""
+            if self._frame.eof:
+                self._frame = None
+        return b"".join(parts)
 
 
 def read_lines(
@@ -103,8 +143,9 @@ def read_lines(
         if len(line) < limit or line.endswith(b"\n"):
             yield number, line.rstrip(b"\r\n")
             continue
-        while line and not line.endswith(b"\n"):  # the rest of it, in pieces that are not kept
-            line = stream.readline(limit)
+        while line and not line.endswith(b"\n"):  # the rest of it, in small pieces that are not kept
+            del line
+            line = stream.readline(1 << 16)
         yield number, None
 
 
