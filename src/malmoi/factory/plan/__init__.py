@@ -1,0 +1,1 @@
+"""What a training will take: time, memory, layout, energy and cost, from stated equations."""
