@@ -79,16 +79,23 @@ class _Meter:
         self.total = total
         self.unit = printable(unit)
         self.done = 0.0
+        self.before: float | None = None
+        """What was done already when the task began: a run that goes on says it first."""
         self.shown: dict[str, str | float] = {}
         self.began = monotonic()
         self._last = self.began
-        self._past: deque[tuple[float, float]] = deque([(self.began, 0.0)])
+        self._past: deque[tuple[float, float]] = deque()
 
     def advance(self, amount: float = 1.0, **shown: str | float) -> None:
+        if self.before is None:
+            self.at(0.0)
         self.at(self.done + amount, **shown)
 
     def at(self, done: float, **shown: str | float) -> None:
         self.done = done
+        if self.before is None:
+            self.before = done
+            self._past.append((self.began, done))
         if shown:
             self.shown.update(shown)
         now = monotonic()
@@ -106,6 +113,8 @@ class _Meter:
 
     def speed(self) -> float:
         """Units a second over the last seconds."""
+        if not self._past:
+            return 0.0
         (then, before), now = self._past[0], monotonic()
         return (self.done - before) / (now - then) if now > then else 0.0
 
@@ -133,7 +142,7 @@ class _Meter:
         if self.done:
             parts.append(f"{number(self.done)}{unit}")
             if took > 0.1:
-                parts.append(f"{_rate(self.done / took)}{unit}/s")
+                parts.append(f"{_rate((self.done - (self.before or 0.0)) / took)}{unit}/s")
         parts += [f"{printable(name)} {number(value)}" for name, value in self.shown.items()]
         return "  ".join(parts)
 
