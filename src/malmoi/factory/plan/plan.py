@@ -197,7 +197,7 @@ def _traffic(shape: ModelShape, layout: Layout, accumulation: int) -> float:
     """Bytes that a device receives for sharding in one step.
 
     For each micro-batch the weights are gathered for forward and again for backward, and the gradients are
-    reduced once (ZeRO, section 7: three times the parameters); all in float32, as `train/distributed.py` does.
+    reduced once (ZeRO, section 7: three times the parameters); all in float32, as in `train/distributed.py`.
     """
     share = count_parameters(shape).total / (layout.tensor * layout.pipeline)
     return accumulation * share * (layout.data - 1) / layout.data * (4 + 4 + 4)
