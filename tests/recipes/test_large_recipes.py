@@ -1,4 +1,4 @@
-"""The recipes for clusters: their tables are valid, their sizes those of their names, and Slurm starts them."""
+"""The recipes for clusters: valid tables, sizes as their names say, and Slurm can start them."""
 
 import os
 import re

@@ -92,6 +92,7 @@ def plan(
                 tokens=horizon or dialled.horizon_tokens,
                 batch_tokens=batch or dialled.batch_tokens,
                 context_length=length,
+                **found.get("extension", {}),
                 optimizer=optimizer or found.get("optimizer", "muon"),
                 mfu=mfu,
                 price_per_hour=price_per_hour,
@@ -165,6 +166,7 @@ def _training(pretrain: dict[str, Any]) -> dict[str, Any]:
         "context_length": pretrain.get("context_length"),
         "batch_tokens": pretrain.get("batch_tokens"),
         "tokens": _horizon(pretrain),
+        "extension": _extension(pretrain.get("extension")),
         "optimizer": optim.get("optimizer") if isinstance(optim, dict) else None,
     }
     return {name: value for name, value in found.items() if value is not None}
@@ -176,3 +178,10 @@ def _horizon(pretrain: dict[str, Any]) -> int | None:
         return int(pretrain["num_tokens"])
     steps, batch = pretrain.get("num_steps"), pretrain.get("batch_tokens")
     return int(steps) * int(batch) if steps and batch else None
+
+
+def _extension(table: Any) -> dict[str, Any] | None:
+    """The last part at a longer context, as the plan takes it."""
+    if not isinstance(table, dict) or "context_length" not in table:
+        return None
+    return {"long_context_length": table["context_length"], "long_share": table.get("share", 0.1)}

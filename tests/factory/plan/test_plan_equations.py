@@ -150,6 +150,13 @@ class TestPlans:
         assert large.layout.checkpointing
         assert any("computed twice" in warning for warning in large.warnings)
 
+    def test_the_last_part_at_a_long_context_takes_its_share(self) -> None:
+        short, long = plan(), plan(context_length=32_768, batch_tokens=2**22)
+        both = plan(long_context_length=32_768, long_share=0.25)
+        expected = 0.75 * short.flops_per_token + 0.25 * long.flops_per_token
+        assert both.flops_per_token == pytest.approx(expected)
+        assert any("The last 25%" in warning and warning.endswith("fits.") for warning in both.warnings)
+
     def test_a_slow_network_is_said(self) -> None:
         assert any("The network gives 1 GB/s" in warning for warning in plan(network_gbs=1.0).warnings)
         assert plan(network_gbs=1000.0).warnings == []

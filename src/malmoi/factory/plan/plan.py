@@ -10,6 +10,7 @@ MFU, model FLOPs utilisation, counts the operations of forward and backward alon
 derived: it is an input, and everything that depends on it says so.
 """
 
+from dataclasses import replace
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -18,7 +19,7 @@ from malmoi.core.errors import InvalidInput
 from malmoi.factory.models.flops import count_parameters, flops_per_token
 from malmoi.factory.plan.hardware import Device
 from malmoi.factory.plan.layout import USABLE, find_layout, smallest_need
-from malmoi.factory.plan.memory import Layout, Memory, optimizer_bytes
+from malmoi.factory.plan.memory import Layout, Memory, device_memory, optimizer_bytes
 from malmoi.factory.plan.quantities import render_bytes, render_count
 from malmoi.factory.plan.shape import ModelShape
 
@@ -39,6 +40,10 @@ class PlanInputs(BaseModel):
     tokens: int = Field(ge=1)
     batch_tokens: int = Field(ge=1)
     context_length: int = Field(4096, ge=1)
+    long_context_length: int | None = Field(None, ge=1)
+    """Of the last part of the training; None: there is none."""
+    long_share: float = Field(0.1, gt=0, lt=1)
+    """Part of the tokens that is trained at the long context."""
     optimizer: Literal["muon", "adamw"] = "muon"
     mfu: float = Field(DEFAULT_MFU, gt=0, le=1)
     price_per_hour: float | None = Field(None, ge=0)
@@ -111,6 +116,9 @@ def build_plan(inputs: PlanInputs) -> Plan:
         )  # fmt: skip
     layout, memory = _layout(inputs)
     per_token = flops_per_token(shape, inputs.context_length)
+    if inputs.long_context_length is not None:
+        longer = flops_per_token(shape, inputs.long_context_length)
+        per_token += inputs.long_share * (longer - per_token)
     operations = per_token * inputs.tokens
     seconds = operations / (inputs.count * device.bf16_flops * inputs.mfu)
     accumulation = max(
@@ -256,6 +264,16 @@ def _warnings(plan: Plan) -> list[str]:
         found.append(
             "Activations are computed twice: the devices do 4/3 of the counted operations, so the MFU can be "
             "75 % at most."
+        )
+    if inputs.long_context_length is not None:
+        again = replace(layout, micro_batch=1, checkpointing=True)
+        need = device_memory(
+            inputs.shape, again, context_length=inputs.long_context_length, optimizer=inputs.optimizer
+        ).total
+        fits = "fits" if need <= USABLE * inputs.device.memory_gb * 1e9 else "does not fit"
+        found.append(
+            f"The last {inputs.long_share:.0%} at a context of {inputs.long_context_length:,} is in the time; one "
+            f"sequence with activations recomputed takes {render_bytes(need)} a device, which {fits}."
         )
     per_node = inputs.device.per_node or DEFAULT_PER_NODE
     needed = plan.network_needed_gbs
