@@ -25,8 +25,8 @@ class LengthFilter(Filter[LengthSettings]):
         text = document.text
         if len(text) > self.settings.max_characters:
             return "too_long"
-        # Only a text that is near the limit needs its spaces counted.
+        # A long text has its spaces counted in vain.
         shortest = self.settings.min_characters
-        if len(text) < shortest or (len(text) < 4 * shortest and len("".join(text.split())) < shortest):
+        if len(text) < shortest or (len(text) < 20 * shortest and len("".join(text.split())) < shortest):
             return "too_short"
         return None

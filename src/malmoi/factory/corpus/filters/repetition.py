@@ -17,7 +17,7 @@ from pydantic import Field
 from malmoi.factory.corpus.documents import Document
 from malmoi.factory.corpus.rules import Filter, FilterSettings
 
-_HANGUL = re.compile("[가-힣]")
+_HANGUL = re.compile("[가-힣ㄱ-ㅣ]")
 WINDOW = 16_384
 SHORT = 300
 """Below this many characters a Python set of strings is faster than arrays."""
