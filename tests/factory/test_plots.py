@@ -94,6 +94,11 @@ def test_a_histogram_counts_every_value():
         assert sum(counts) == 5000
 
 
+def test_a_histogram_of_counts_is_that_of_the_values():
+    plain = plots.histogram([1.0, 1.0, 5.0, 9.0], **LABELS, bins=5)
+    assert plots.histogram([1.0, 5.0, 9.0, 4.0], **LABELS, bins=5, weights=[2, 1, 1, 0]) == plain
+
+
 def test_bars_have_lengths_in_proportion():
     svg = plots.stacked_bar_plot({"한 줄": {"kept": 30, "dropped": 10}, "둘": {"kept": 20}}, title="t")
     widths = [float(rect.get("width")) for rect in ET.fromstring(svg).iter(f"{SVG}rect")][:3]

@@ -93,15 +93,27 @@ def histogram(
     title: str,
     x_label: str,
     y_label: str,
+    weights: Iterable[float] | np.ndarray | None = None,
     bins: int = 40,
     log_x: bool = False,
     log_y: bool = False,
 ) -> str:
-    """How often values fall into `bins` equal ranges (equal ratios where `log_x`)."""
-    numbers = np.asarray(values if isinstance(values, np.ndarray) else list(values), dtype=np.float64)
-    numbers = numbers[np.isfinite(numbers)]
-    if log_x:
-        numbers = numbers[numbers > 0]
+    """How often values fall into `bins` equal ranges (equal ratios where `log_x`).
+
+    Args:
+        values: any numbers; what is not finite is left out.
+        title: shown above.
+        x_label: what the values count, with their unit.
+        y_label: what is counted.
+        weights: how often each value counts; None: once.
+        bins: number of ranges.
+        log_x: whether the x axis is logarithmic.
+        log_y: whether the y axis is logarithmic.
+    """
+    numbers = _numbers(values)
+    counted = np.ones_like(numbers) if weights is None else _numbers(weights)
+    good = np.isfinite(numbers) & (counted > 0) & ((numbers > 0) | (not log_x))
+    numbers, counted = numbers[good], counted[good]
     if not numbers.size:
         return _nothing(title)
     low, high = float(numbers.min()), float(numbers.max())
@@ -109,7 +121,7 @@ def histogram(
         low, high = (low / 2, high * 2) if log_x else (low - 0.5, high + 0.5)
     edges = np.geomspace(low, high, bins + 1) if log_x else np.linspace(low, high, bins + 1)
     edges[0], edges[-1] = low, high  # geomspace may miss them by a rounding
-    counts = np.histogram(numbers, edges)[0]
+    counts = np.histogram(numbers, edges, weights=counted)[0]
     floor = 0.5 if log_y else 0.0
     corners = [(low, floor), (high, max(float(counts.max()), floor * 2))]
     frame = _frame({"": corners}, title, x_label, y_label, log_x, log_y)
@@ -147,6 +159,10 @@ def stacked_bar_plot(rows: Mapping[str, Mapping[str, float]], *, title: str, x_l
     """Horizontal bars of several parts: row name -> part name -> length, zero or more."""
     finite = {row: {part: v for part, v in parts.items() if math.isfinite(v)} for row, parts in rows.items()}
     return _bars(finite, title=title, x_label=x_label, spread={})
+
+
+def _numbers(values: Iterable[float] | np.ndarray) -> np.ndarray:
+    return np.asarray(values if isinstance(values, np.ndarray) else list(values), dtype=np.float64)
 
 
 @dataclass

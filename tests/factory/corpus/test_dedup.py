@@ -3,8 +3,9 @@ import random
 import numpy as np
 import pytest
 
-from malmoi.factory.corpus.dedup import best_of_each, draw, exact_key, first_of_each, held_out, sampled
+from malmoi.factory.corpus.dedup import best_of_each, draw, exact_key, first_of_each, sampled
 from malmoi.factory.corpus.minhash import MinHashSettings, find_clusters, signatures
+from malmoi.factory.corpus.split import choose_held_out
 
 SETTINGS = MinHashSettings()
 
@@ -106,7 +107,7 @@ def test_the_longest_then_the_best_then_the_first_stays():
 
 
 def test_a_sample_fits_and_is_nested():
-    draws = np.array([draw(1, f"d{n}") for n in range(1000)], dtype=np.uint64)
+    draws = np.array([draw(1, "sample", f"d{n}") for n in range(1000)], dtype=np.uint64)
     sizes = np.full(1000, 10)
     small, large = sampled(draws, sizes, 1000), sampled(draws, sizes, 4000)
     assert small.sum() == 100
@@ -115,11 +116,44 @@ def test_a_sample_fits_and_is_nested():
     assert sampled(draws, sizes, 1).sum() == 1
 
 
+def held(clusters, share=0.1, seed=5, sources=None, kept=None):
+    count = len(clusters)
+    names = [f"d{n}" for n in range(count)]
+    kept = np.ones(count, dtype=bool) if kept is None else kept
+    return choose_held_out(np.asarray(clusters), kept, names, sources or ["s"] * count, share, seed)
+
+
 def test_clusters_are_never_on_both_sides():
     clusters = np.repeat(np.arange(0, 3000, 3), 3)
-    names = [f"d{n}" for n in range(3000)]
-    out = held_out(clusters, names, 0.1, seed=5)
+    out = held(clusters)
     assert (out.reshape(-1, 3).sum(axis=1) % 3 == 0).all()
     assert 0.06 < out.mean() < 0.14
-    assert not np.array_equal(out, held_out(clusters, names, 0.1, seed=6))
-    assert not held_out(clusters, names, 0.0, seed=5).any()
+    assert not np.array_equal(out, held(clusters, seed=6))
+    assert not held(clusters, share=0.0).any()
+
+
+def test_every_source_with_enough_documents_can_be_evaluated():
+    sources = ["large"] * 1000 + ["small"] * 30 + ["tiny"] * 3
+    out = held(np.arange(1033), share=0.005, sources=sources)
+    assert out[:1000].any()
+    assert out[1000:1030].sum() == 1
+    assert not out[1030:].any()
+
+
+def test_a_very_large_cluster_stays_for_training():
+    clusters = [0] * 2000 + list(range(2000, 4000))
+    for seed in range(30):
+        assert not held(clusters, share=0.2, seed=seed)[:2000].any()
+
+
+def test_a_sample_says_nothing_about_who_is_held_out():
+    draws = np.array([draw(5, "sample", f"d{n}") for n in range(5000)], dtype=np.uint64)
+    sample = sampled(draws, np.full(5000, 1), 500)
+    out = held(np.arange(5000), share=0.1)
+    assert 0.05 < out[sample].mean() < 0.15
+
+
+def test_something_is_always_left_to_train_on():
+    assert held([0, 1], share=0.5, seed=1).sum() <= 1
+    assert not held([0], share=0.5).any()
+    assert not held([0] * 50, share=0.5, seed=3).all()

@@ -29,7 +29,6 @@ from malmoi.factory.corpus.shingles import Grams, Units, characters, grams, word
 Kind = Literal["words", "characters"]
 
 EXCERPT = 160
-_TABLE_BITS = 22
 _WIDE = re.compile("[^\u1100-\u11ff\u3040-\u9fff\uac00-\ud7a3]+")
 BATCH = 1 << 17
 
@@ -136,7 +135,7 @@ class ContaminationIndex:
 
     def find(self, texts: Sequence[str]) -> list[list[Match]]:
         """For each text what it shares with the evaluation sets, at most one match an item."""
-        matches: list[dict[int, Match]] = [{} for _ in texts]
+        matches: dict[int, dict[int, Match]] = defaultdict(dict)
         kinds: tuple[Kind, ...] = ("words", "characters")
         for kind in kinds:
             if kind not in self._long and kind not in self._short:
@@ -149,7 +148,11 @@ class ContaminationIndex:
             if kind in self._short:
                 for place, length, number, text in self._short_hits(kind, grams(units, least)):
                     self._note(matches[text], units, text, place, length + least, number)
-        return [sorted(found.values(), key=lambda match: match.start) for found in matches]
+        nothing: list[Match] = []
+        return [
+            sorted(matches[at].values(), key=lambda match: match.start) if at in matches else nothing
+            for at in range(len(texts))
+        ]
 
     def _note(
         self, found: dict[int, Match], units: Units, text: int, place: int, size: int, number: int
@@ -265,15 +268,17 @@ def _sorted(parts: list[tuple[np.ndarray, np.ndarray]], *, unique: bool) -> tupl
 
 
 def _table(keys: np.ndarray) -> np.ndarray:
-    """Which leading bits occur: it answers most lookups from the cache."""
-    table = np.zeros(1 << _TABLE_BITS, dtype=bool)
-    table[keys >> np.uint64(64 - _TABLE_BITS)] = True
+    """Which leading bits occur: eight places for each key, so that seven of eight lookups end here."""
+    bits = min(max((8 * len(keys)).bit_length(), 10), 28)
+    table = np.zeros(1 << bits, dtype=bool)
+    table[keys >> np.uint64(64 - bits)] = True
     return table
 
 
 def _lookup(hashes: np.ndarray, keys: np.ndarray, table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Places in `hashes` of those that are in `keys`, and the first place of each in `keys`."""
-    likely = np.flatnonzero(table[hashes >> np.uint64(64 - _TABLE_BITS)])
+    shift = np.uint64(65 - len(table).bit_length())
+    likely = np.flatnonzero(table[hashes >> shift])
     found = np.searchsorted(keys, hashes[likely])
     equal = keys[np.minimum(found, len(keys) - 1)] == hashes[likely]
     return likely[equal], found[equal]

@@ -1,11 +1,10 @@
-"""Which documents are copies: exact ones by a hash, near ones by MinHash clusters; and the side of the split.
+"""Which documents are copies: exact ones by a hash, near ones by MinHash clusters.
 
 Everything here works on small arrays with one entry a document, in the order of the corpus, so that what is
 kept does not depend on how the work was divided.
 """
 
 import hashlib
-from collections.abc import Sequence
 
 import numpy as np
 
@@ -16,9 +15,12 @@ def exact_key(text: str) -> bytes:
     return hashlib.blake2b(folded.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
-def draw(seed: int, identifier: str) -> int:
-    """A number in [0, 2^64) drawn for a document, the same on every machine and in any company."""
-    data = f"{seed}\0{identifier}".encode("utf-8", "surrogatepass")
+def draw(seed: int, purpose: str, identifier: str) -> int:
+    """A number in [0, 2^64) drawn for a document, the same on every machine and in any company.
+
+    Draws for two purposes are independent: those of a sample must not decide who is held out of it.
+    """
+    data = f"{seed}\0{purpose}\0{identifier}".encode("utf-8", "surrogatepass")
     return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little")
 
 
@@ -62,15 +64,3 @@ def sampled(draws: np.ndarray, sizes: np.ndarray, max_bytes: int) -> np.ndarray:
     kept = np.zeros(len(draws), dtype=bool)
     kept[order[fits]] = True
     return kept
-
-
-def held_out(clusters: np.ndarray, identifiers: Sequence[str], share: float, seed: int) -> np.ndarray:
-    """(D,) bool: whether a document belongs to the validation split.
-
-    A cluster is drawn as a whole, by the id of its first document, so that texts that resemble each other are
-    never on both sides.
-    """
-    limit = int(share * 2.0**64)
-    roots = {int(root) for root in np.unique(clusters)}
-    out = {root: draw(seed, identifiers[root]) < limit for root in roots}
-    return np.fromiter((out[int(root)] for root in clusters), dtype=bool, count=len(clusters))

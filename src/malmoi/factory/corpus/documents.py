@@ -113,11 +113,16 @@ def read_documents(folder: Path, split: str = "train") -> Iterator[Document]:
 
 
 def read_rejects(folder: Path) -> Iterator[Reject]:
-    """The dropped documents of a corpus, in the order of the steps."""
+    """The dropped documents of a corpus, by source."""
     for path in sorted((folder / "rejects").glob("*.parquet")):
-        for row in _rows(path):
-            step, reason = row.pop("step"), row.pop("reason")
-            yield Reject(Document(**row), step, reason)
+        yield from read_reject_file(path)
+
+
+def read_reject_file(path: Path) -> Iterator[Reject]:
+    """The dropped documents of one parquet file."""
+    for row in _rows(path):
+        step, reason = row.pop("step"), row.pop("reason")
+        yield Reject(Document(**row), step, reason)
 
 
 def read_file(path: Path) -> Iterator[Document]:

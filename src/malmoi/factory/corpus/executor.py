@@ -1,7 +1,7 @@
 """Running datatrove pipelines on this machine: restartable, silent, and without waiting for the dead.
 
 datatrove's own local executor logs to the terminal, and its pool waits for ever when the system kills a
-worker (out of memory). This one runs the same pipelines and keeps the same completion marks, so that the steps
+worker (out of memory). This one runs the same pipelines and keeps the same completion marks, so that they
 can move to datatrove's executors for Slurm and Ray as they are.
 """
 

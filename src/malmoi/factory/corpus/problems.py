@@ -37,6 +37,15 @@ class Problems:
         """Counts and examples as JSON values."""
         return {"counts": dict(self.counts), "examples": [asdict(example) for example in self.examples]}
 
+    def extend(self, report: dict[str, Any]) -> None:
+        """Add another's `report`."""
+        self.counts.update(report["counts"])
+        known = Counter(example.reason for example in self.examples)
+        for example in report["examples"]:
+            if known[example["reason"]] < MAX_EXAMPLES:
+                known[example["reason"]] += 1
+                self.examples.append(Problem(**example))
+
     def require_documents(self, count: int, what: str) -> None:
         """Stop where nothing at all could be read.
 

@@ -44,15 +44,13 @@ class Units:
 
 def fold(text: str) -> str:
     """Without the difference of case, and with every character where it was."""
-    lowered = text.lower()
-    if len(lowered) != len(text):  # a few letters, such as İ, become two
-        lowered = "".join(character.lower()[:1] for character in text)
-    return lowered
+    # A few letters, such as İ, would become two, and Σ another letter at the end of a word than inside.
+    return text.replace("İ", "i").replace("Σ", "σ").lower()
 
 
 def characters(texts: Sequence[str]) -> Units:
     """Letters and digits, without anything between them: Korean is spaced in more than one way."""
-    codes, starts = _codes(list(map(fold, texts)))
+    codes, starts = _codes(texts)
     kept = _is_word()[codes]
     before = np.concatenate(([0], np.cumsum(kept)))
     at = np.flatnonzero(kept) - np.repeat(starts[:-1], before[starts[1:]] - before[starts[:-1]])
@@ -61,7 +59,7 @@ def characters(texts: Sequence[str]) -> Units:
 
 def words(texts: Sequence[str]) -> Units:
     """Runs of letters and digits, each as one hash."""
-    codes, starts = _codes(list(map(fold, texts)))
+    codes, starts = _codes(texts)
     kept = _is_word()[codes]
     before = np.concatenate(([False], kept[:-1]))
     after = np.concatenate((kept[1:], [False]))
@@ -119,7 +117,7 @@ def _powers(length: int) -> tuple[np.ndarray, np.ndarray]:
     return _power_table(size, _BASE)[:length], _power_table(size, _INVERSE)[:length]
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=16)
 def _power_table(size: int, base: int) -> np.ndarray:
     factors = np.full(size, base, dtype=np.uint64)
     factors[0] = 1
@@ -134,7 +132,7 @@ def _is_word() -> np.ndarray:
 
 
 def _codes(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Code points of all texts, and where each text begins (D + 1)."""
-    lengths = np.fromiter((len(text) for text in texts), dtype=np.int64, count=len(texts))
-    joined = "".join(texts).encode("utf-32-le", "surrogatepass")
+    """Folded code points of all texts, and where each text begins (D + 1)."""
+    lengths = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
+    joined = fold("".join(texts)).encode("utf-32-le", "surrogatepass")
     return np.frombuffer(joined, dtype="<u4"), np.concatenate(([0], np.cumsum(lengths)))

@@ -42,7 +42,7 @@ class SourceSettings(BaseModel):
     epochs: float | None = Field(None, gt=0)
     """How often its documents may be repeated at most."""
     max_bytes: int | None = Field(None, gt=0)
-    """UTF-8 bytes of text to use at most; which documents is drawn by their ids, so a larger limit adds some."""
+    """UTF-8 bytes of text to use at most; documents are drawn by their ids, so a larger limit adds some."""
     max_share: float | None = Field(None, gt=0, le=1)
     """The largest share of its group that it may make up."""
     filters: dict[str, dict[str, Any]] = Field(default_factory=dict)

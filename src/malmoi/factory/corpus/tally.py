@@ -53,7 +53,13 @@ class Tally:
 
     def of(self, step: str, source: str) -> StepCount:
         """The count to add to."""
-        return self.steps.setdefault(step, {}).setdefault(source, StepCount())
+        sources = self.steps.get(step)
+        if sources is None:
+            sources = self.steps[step] = {}
+        count = sources.get(source)
+        if count is None:
+            count = sources[source] = StepCount()
+        return count
 
     def total(self, step: str) -> StepCount:
         """A step's count over all sources."""
