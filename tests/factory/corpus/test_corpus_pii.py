@@ -154,7 +154,7 @@ def test_kinds_words_and_counts_follow_the_settings() -> None:
     "piece", ["1", "1-", "0 ", "a", "a.", "@", "a@", "1.1", "(", "010-", "2001:", "::", "9001011", "골뱅이"]
 )
 def test_hostile_runs_take_linear_time(piece: str) -> None:
-    remove_pii(piece * (1_000_000 // len(piece)), PiiSettings())  # the time limit is the assertion
+    remove_pii(piece * (300_000 // len(piece)), PiiSettings())  # the time limit is the assertion
 
 
 def test_checks() -> None:
