@@ -131,9 +131,13 @@ def _shape(
     params: str | None, depth: int | None, recipe: str | None, vocab_size: str | None, untied: bool
 ) -> "tuple[ModelShape, dict[str, Any], int]":
     """The model's sizes, what a recipe says of its training, and the depth that the dial is asked for."""
-    from malmoi.factory.models.settings import ModelSettings
     from malmoi.factory.plan.quantities import parse_count
-    from malmoi.factory.plan.shape import recipe_settings, shape_of_parameters, shape_of_settings
+    from malmoi.factory.plan.shape import (
+        model_settings,
+        recipe_settings,
+        shape_of_parameters,
+        shape_of_settings,
+    )
 
     if sum(choice is not None for choice in (params, depth, recipe)) != 1:
         raise InvalidInput(
@@ -148,7 +152,7 @@ def _shape(
         )
         return shape, {}, number
     if depth is not None:
-        settings = ModelSettings(depth=depth, tie_word_embeddings=not untied)
+        settings = model_settings({"depth": depth, "tie_word_embeddings": not untied})
         return shape_of_settings(settings, size or VOCABULARY), {}, depth
     from malmoi.cli.run import find_recipe
     from malmoi.core.recipe import read_recipe

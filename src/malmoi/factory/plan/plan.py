@@ -272,7 +272,7 @@ def _warnings(plan: Plan) -> list[str]:
         ).total
         fits = "fits" if need <= USABLE * inputs.device.memory_gb * 1e9 else "does not fit"
         found.append(
-            f"The last {inputs.long_share:.0%} at a context of {inputs.long_context_length:,} is in the time; "
+            f"The last {inputs.long_share:.0%} at contexts of {inputs.long_context_length:,} is timed; "
             f"one sequence with activations recomputed takes {render_bytes(need)} a device, which {fits}."
         )
     per_node = inputs.device.per_node or DEFAULT_PER_NODE

@@ -5,14 +5,23 @@ functions that the training loop uses (`malmoi.factory.models.flops`).
 """
 
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 from malmoi.core.errors import ConfigError, InvalidInput
 from malmoi.factory.models.dial import HEAD_DIM, grouped_heads, shape_of, swiglu_size
 from malmoi.factory.models.flops import count_parameters
-from malmoi.factory.models.settings import ModelSettings
 
 MAX_DEPTH = 256
+
+
+def model_settings(values: dict[str, Any]) -> Any:
+    """`malmoi.factory.models.settings.ModelSettings`, by name: planning must not depend on transformers.
+
+    Raises:
+        ValidationError: a setting is wrong.
+    """
+    return import_module("malmoi.factory.models.settings").ModelSettings.model_validate(values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +49,7 @@ class ModelShape:
         return count_parameters(self).body / self.num_hidden_layers
 
 
-def shape_of_settings(settings: ModelSettings, vocab_size: int) -> ModelShape:
+def shape_of_settings(settings: Any, vocab_size: int) -> ModelShape:
     """The sizes that a recipe's model settings imply."""
     shape = shape_of(settings.depth or settings.num_hidden_layers or 1)
     width = settings.hidden_size or shape.hidden_size
@@ -65,7 +74,7 @@ def shape_of_parameters(parameters: int, vocab_size: int, *, tied: bool = True) 
         InvalidInput: no depth comes near.
     """
     options = [
-        (depth, shape_of_settings(ModelSettings(depth=depth, tie_word_embeddings=tied), vocab_size))
+        (depth, shape_of_settings(model_settings({"depth": depth, "tie_word_embeddings": tied}), vocab_size))
         for depth in range(1, MAX_DEPTH + 1)
     ]
     depth, shape = min(options, key=lambda option: abs(option[1].parameters - parameters))
@@ -79,7 +88,7 @@ def shape_of_parameters(parameters: int, vocab_size: int, *, tied: bool = True) 
     return depth, shape
 
 
-def recipe_settings(tables: dict[str, Any], where: str) -> tuple[ModelSettings, int | None, dict[str, Any]]:
+def recipe_settings(tables: dict[str, Any], where: str) -> tuple[Any, int | None, dict[str, Any]]:
     """Model settings, vocabulary and the pretraining table of a recipe.
 
     Raises:
@@ -96,7 +105,7 @@ def recipe_settings(tables: dict[str, Any], where: str) -> tuple[ModelSettings, 
     if pretrain is None:
         raise ConfigError(f"{where}: it has no stage of the kind pretrain to plan.")
     try:
-        settings = ModelSettings.model_validate(pretrain.get("model", {}))
+        settings = model_settings(pretrain.get("model", {}))
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]
         place = ".".join(str(part) for part in fault["loc"])
