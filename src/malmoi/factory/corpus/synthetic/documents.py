@@ -1,7 +1,7 @@
 """Documents from patterns: which blocks they have, and sentences drawn for each.
 
 Sentences of a paragraph or numbered list come in the order of their pool; one with `!` before it is always
-among the first that are taken. A block of `body` is a pattern, or names pools and how many sentences it takes:
+among the first taken. A block of `body` is a pattern, or names pools and how many sentences it takes:
 
     "town_place:3-4 town_life:1-2"    one paragraph
     "= talk:4-7"                      one after another, each on its own lines

@@ -114,7 +114,8 @@ class ProgramWriter:
                 values.extend(made if isinstance(made, tuple) and kind == "anagram" else [made])
             shown = ", ".join(map(repr, values))
             result = function.reference(*values)
-            if len(shown) < _MAX_LINE - 30 and len(repr(result)) < _MAX_LINE:
+            # An example whose value is None shows nothing, so it would teach nothing.
+            if result is not None and len(shown) < _MAX_LINE - 30 and len(repr(result)) < _MAX_LINE:
                 examples[shown] = repr(result)
             if len(examples) == wanted:
                 break

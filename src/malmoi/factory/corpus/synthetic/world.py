@@ -113,10 +113,16 @@ def _people(
     pronouns = {"her": ("she", "her", "her"), "his": ("he", "his", "him")}
     pets = [{"name": pet} for pet in _words(world["pet"])]
     people: list[dict[str, Any]] = []
+    known: set[tuple[Word, Word]] = set()
     for number in range(NUM_PEOPLE):
         kind = dice.choice(("her", "his"))
         surname, first, last = dice.choice(surnames), dice.choice(firsts), dice.choice(lasts[kind])
         given = (first[0] + last[0], first[1] + last[1])
+        while (surname, given) in known:  # a name stands for one person
+            surname = dice.choice(surnames)
+            first = dice.choice(firsts)
+            given = (first[0] + last[0], first[1] + last[1])
+        known.add((surname, given))
         born = dice.randint(1950, 2000)
         since = born + dice.randint(18, 25)
         person = {
