@@ -3,8 +3,8 @@
 They are the first `BLOCK` ids of the vocabulary, always at the same places. At the start, because then an id
 means the same in every vocabulary, whatever its size: token files, chat templates and sentinels outlive a
 vocabulary that is trained again, extended at its end or trimmed, and rows can be cut off a matrix without
-moving them. The block is a multiple of 64, and so is what is learned after it, so that matrices of the
-vocabulary's size split evenly over devices and kernels.
+moving them. The block is a multiple of 64, and a vocabulary that its text does not fill ends with a few more
+reserved tokens, so that matrices of the vocabulary's size split evenly over devices and kernels.
 
 Names are those of the models that brought them: three generations of HyperCLOVA X chat formats (role tokens;
 ChatML with `<|stop|>`; think, tools and media tags), and the fill-in-the-middle sentinels. The list only ever
@@ -48,4 +48,14 @@ BLOCK = 128
 def special_tokens() -> tuple[str, ...]:
     """All control tokens in the order of their ids: the named ones, then `<|reserved_N|>` up to `BLOCK`."""
     named = [token for group in GROUPS.values() for token in group]
-    return (*named, *(f"<|reserved_{number}|>" for number in range(BLOCK - len(named))))
+    return (*named, *(_reserved(number) for number in range(BLOCK - len(named))))
+
+
+def more_reserved(count: int) -> tuple[str, ...]:
+    """Names of reserved tokens that follow those of the block, for the end of a vocabulary."""
+    first = BLOCK - sum(map(len, GROUPS.values()))
+    return tuple(_reserved(first + number) for number in range(count))
+
+
+def _reserved(number: int) -> str:
+    return f"<|reserved_{number}|>"

@@ -9,7 +9,7 @@ is trained and when it is used, and no morphological analyser is needed to use o
 from collections.abc import Sequence
 from typing import Any
 
-from malmoi.factory.tokenizer.special_tokens import BLOCK, special_tokens
+from malmoi.factory.tokenizer.special_tokens import BLOCK, more_reserved, special_tokens
 from malmoi.factory.tokenizer.tokenizer import byte_of_character
 
 QWEN2 = (
@@ -44,24 +44,25 @@ def byte_level(pattern: str) -> Any:
     )
 
 
-def build_backend(merges: Sequence[Merge]) -> Any:
+def build_backend(merges: Sequence[Merge], size: int = 0) -> Any:
     """The `tokenizers.Tokenizer` of our vocabularies: control tokens, bytes, then what the merges make.
 
     Args:
         merges: pairs of tokens in byte letters, in the order of their rank.
+        size: reserved tokens fill the vocabulary's end up to this.
     """
     from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers
 
     vocab = {token: number for number, token in enumerate((*special_tokens(), *byte_letters()))}
     for left, right in merges:
         vocab.setdefault(left + right, len(vocab))
+    control = [*special_tokens(), *more_reserved(size - len(vocab))]
+    vocab.update({token: len(vocab) + at for at, token in enumerate(control[BLOCK:])})
     backend = Tokenizer(models.BPE(vocab=vocab, merges=list(merges)))
     backend.normalizer = normalizers.NFC()
     backend.pre_tokenizer = byte_level(QWEN2)
     backend.decoder = decoders.ByteLevel()
-    backend.add_special_tokens(
-        [AddedToken(token, special=True, normalized=False) for token in special_tokens()]
-    )
+    backend.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in control])
     return backend
 
 

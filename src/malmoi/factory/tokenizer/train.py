@@ -119,9 +119,8 @@ def train(
     if whole:
         with progress.task("Learn whole words", total=sum(words.counts.values()), unit="words") as task:
             merges = _learn_whole_words(words.counts, merges, size, settings, task.advance)
-    fitting = FIRST_LEARNED + learned(merges)
-    fitting -= fitting % MULTIPLE
-    merges = shortened(merges, fitting)
+    filled = FIRST_LEARNED + learned(merges)
+    fitting = -(-filled // MULTIPLE) * MULTIPLE
     notes = []
     if size != settings.vocab_size:
         notes.append(
@@ -129,12 +128,12 @@ def train(
         )
     if fitting < size:
         notes.append(
-            f"The sample fills {fitting} of {size} tokens: no other pair of neighbours occurs at least"
-            f" {settings.min_pair_frequency} times. Give more text, or ask for a smaller vocabulary."
+            f"The sample fills {filled} of {size} tokens: no other pair of neighbours occurs at least"
+            f" {settings.min_pair_frequency} times. The vocabulary has {fitting}; give more text for more."
         )
     if words.too_long:
         notes.append(f"{words.too_long} words of more than 256 characters were left out.")
-    return Trained(build_backend(merges), merges, fitting, tuple(notes))
+    return Trained(build_backend(merges, fitting), merges, fitting, tuple(notes))
 
 
 def checked_size(vocab_size: int) -> int:

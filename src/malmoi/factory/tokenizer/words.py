@@ -1,7 +1,8 @@
 """A sample of a corpus as counted words: all that training a vocabulary needs to know of it.
 
 The sample holds each source in the share that training will see of it, so that Korean, English and code all
-get their part of the vocabulary. Which documents are in it depends on their ids and the seed alone.
+get their part of the vocabulary. Which stretches of documents are in it depends on the documents' ids and the
+seed alone.
 """
 
 import unicodedata
@@ -17,7 +18,7 @@ from malmoi.factory.tokenizer.splitting import QWEN2
 
 LONGEST_WORD = 256
 """Longer words (keys, encoded pictures) are left out: nothing in them is worth a token."""
-_STRETCH = 1 << 20  # characters that are cut into words at a time
+_STRETCH = 1 << 15  # characters of a document that are chosen or not
 
 Documents = Callable[[], Iterable[Document]]
 
@@ -68,7 +69,7 @@ def count_words(
         documents: the whole training split.
         shares: by source; documents of other sources are left out.
         sample_bytes: size of the sample. A source that has less than its share counts for more.
-        seed: chooses the documents.
+        seed: chooses the stretches of text.
         task: advances by the bytes that are taken.
 
     Raises:
@@ -77,26 +78,34 @@ def count_words(
     import regex
 
     find = regex.compile(QWEN2).findall
-    goals = {name: share.weight * sample_bytes for name, share in shares.items()}
+    size = min(sample_bytes, sum(share.bytes for share in shares.values()))
+    goals = {name: share.weight * size for name, share in shares.items()}
     counts: dict[str, Counter[str]] = {name: Counter() for name in shares}
     taken = dict.fromkeys(shares, 0)
     too_long = 0
+    first: dict[str, str] = {}  # of sources, for the case that nothing of them is chosen
+
+    def take(source: str, text: str) -> None:
+        # The last one is cut, so that the sample is not larger than it should be.
+        left = round(goals[source]) - taken[source]
+        text = text.encode("utf-8", "replace")[: max(left, 0)].decode("utf-8", "ignore")
+        stretch = unicodedata.normalize("NFC", text)
+        counts[source].update(find(stretch))
+        taken[source] += len(stretch.encode())
+        task.advance(len(stretch.encode()))
+
     for document in documents:
         share = shares.get(document.source)
-        if share is None or not _chosen(document.id, seed, goals[document.source], share.bytes):
+        if share is None:
             continue
-        left = round(goals[document.source]) - taken[document.source]
-        if left <= 0:
-            continue
-        # The last one is cut, so that one giant document is not the sample.
-        text = document.text.encode("utf-8", "replace")[:left].decode("utf-8", "ignore")
-        size = 0
-        for at in range(0, len(text), _STRETCH):
-            stretch = unicodedata.normalize("NFC", text[at : at + _STRETCH])
-            size += len(stretch.encode("utf-8", "replace"))
-            counts[document.source].update(find(stretch))
-        taken[document.source] += size
-        task.advance(size)
+        for at in range(0, len(document.text), _STRETCH):
+            stretch = document.text[at : at + _STRETCH]
+            first.setdefault(document.source, stretch)
+            if _chosen(f"{document.id}:{at}", seed, goals[document.source], share.bytes):
+                take(document.source, stretch)
+    for source, stretch in first.items():
+        if not taken[source]:
+            take(source, stretch)
     if not any(taken.values()):
         raise InvalidInput(
             "there is no text to train a tokenizer on.", fix="Check that the corpus has documents."
@@ -113,7 +122,7 @@ def count_words(
 
 
 def _chosen(identifier: str, seed: int, goal: float, available: int) -> bool:
-    """Whether a document is in the sample; a little more than the goal, which the last one then meets."""
+    """Whether a stretch is in the sample; a little more than the goal, which the last one then meets."""
     if available <= goal:
         return True
     digest = blake2b(f"{seed}:{identifier}".encode("utf-8", "replace"), digest_size=8).digest()

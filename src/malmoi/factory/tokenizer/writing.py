@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from malmoi.core.files import write_json, write_text
-from malmoi.factory.tokenizer.special_tokens import BLOCK, END_OF_TEXT, GROUPS, PADDING, special_tokens
+from malmoi.factory.tokenizer.special_tokens import BLOCK, END_OF_TEXT, GROUPS, PADDING
 
 
 def write_tokenizer(backend: Any, out: Path) -> None:
@@ -27,6 +27,7 @@ def write_tokenizer(backend: Any, out: Path) -> None:
         },
     )
     write_json(out / "special_tokens_map.json", ends)
-    ids = {token: number for number, token in enumerate(special_tokens())}
+    added = backend.get_added_tokens_decoder()
+    ids = {token.content: number for number, token in sorted(added.items())}
     groups = {name: {token: ids[token] for token in tokens} for name, tokens in GROUPS.items()}
     write_json(out / "special_tokens.json", {"block": BLOCK, "groups": groups, "ids": ids})
