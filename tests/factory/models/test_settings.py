@@ -105,6 +105,26 @@ def test_the_horizon_counts_what_the_model_has() -> None:
     assert found.horizon_tokens == pytest.approx(12 * count.total, rel=0.002)  # norms are not counted
 
 
+def test_the_table_in_the_docstring_is_true() -> None:
+    from malmoi.factory.models import dial as module
+
+    rows = [
+        line.strip("| ").split(" | ")
+        for line in str(module.__doc__).splitlines()
+        if line[:3].strip("| ").isdigit()
+    ]
+    assert len(rows) == 9
+    for row in rows:
+        depth = int(row[0])
+        found = dial(depth, vocab_size=16384 if depth <= 6 else 65536, context_length=1024)
+        assert row[1] == str(found.hidden_size)
+        assert row[2] == f"{found.num_attention_heads} ({found.num_key_value_heads})"
+        assert row[3] == str(found.intermediate_size)
+        assert row[6] == f"{found.batch_tokens // 1024} k"
+        rates = (found.adamw_learning_rate, found.muon_learning_rate, found.weight_decay)
+        assert [float(cell) for cell in row[7:]] == pytest.approx(rates, rel=0.03)
+
+
 def test_a_given_horizon_sets_batch_and_rates() -> None:
     usual = dial(4, vocab_size=16384, context_length=256)
     short = dial(4, vocab_size=16384, context_length=256, horizon_tokens=usual.horizon_tokens // 16)
