@@ -73,6 +73,7 @@ def test_scripts_are_counted() -> None:
     counts = count_scripts("한글ㅋ漢かアéz1 !★😀")
     assert counts[:11] == (2, 1, 1, 2, 2, 0, 0, 1, 1, 1, 2)
     assert (counts.letters, counts.total) == (8, 13)
+    assert count_scripts("한글ㅋ漢かアéz1 !★😀" * 100) == tuple(100 * count for count in counts)
 
 
 @pytest.mark.parametrize(
