@@ -122,7 +122,7 @@ def test_the_table_in_the_docstring_is_true() -> None:
         assert row[3] == str(found.intermediate_size)
         assert row[6] == f"{found.batch_tokens // 1024} k"
         rates = (found.adamw_learning_rate, found.muon_learning_rate, found.weight_decay)
-        assert [float(cell) for cell in row[7:]] == pytest.approx(rates, rel=0.03)
+        assert [float(cell) for cell in row[7:]] == pytest.approx(rates, rel=0.05)
 
 
 def test_a_given_horizon_sets_batch_and_rates() -> None:
