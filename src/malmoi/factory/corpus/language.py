@@ -8,8 +8,7 @@ that is code is "code", whatever language its comments are in, unless most of it
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import cache
-from pathlib import PurePosixPath
+from functools import cache, lru_cache
 from typing import Any
 
 from malmoi.factory.corpus.documents import Document
@@ -63,7 +62,7 @@ def identify(text: str, name: str = "") -> str:
     if letters == 0:
         return UNKNOWN
     hangul = (scripts.hangul + scripts.jamo) / letters
-    if name and inner_suffix(name) in CODE_SUFFIXES:
+    if name and _is_code_name(name):
         return "ko" if hangul >= KOREAN_SHARE_IN_CODE else "code"
     if hangul >= KOREAN_SHARE:
         return "ko"
@@ -80,6 +79,12 @@ def identify(text: str, name: str = "") -> str:
     if code == "ko" and hangul < KOREAN_SHARE / 5:
         return UNKNOWN
     return code
+
+
+# A file's name comes with each of its rows.
+@lru_cache(maxsize=16)
+def _is_code_name(name: str) -> bool:
+    return inner_suffix(name) in CODE_SUFFIXES
 
 
 def _by_script(scripts: Scripts) -> str | None:
@@ -146,6 +151,5 @@ class Identify:
         """The document with its language, and a count by language."""
         if document.language != "auto":
             return document, {document.language: 1}
-        path = PurePosixPath(document.origin.partition("#")[0])
-        language = identify(document.text, path.name)
+        language = identify(document.text, document.origin.partition("#")[0])
         return replace(document, language=language), {language: 1}

@@ -8,8 +8,6 @@ import numpy as np
 
 HANGUL, JAMO, HAN, KANA, LATIN, CYRILLIC, OTHER_LETTER, DIGIT, SPACE, PUNCTUATION, SYMBOL = range(11)
 NUM_KINDS = 11
-_LETTERS = "abcdefghij"
-"""Of the kinds before SYMBOL, which is the rest."""
 _BLOCKS = (
     (0xAC00, 0xD7A3, HANGUL),
     (0x1100, 0x11FF, JAMO),
@@ -70,25 +68,11 @@ def _kinds() -> np.ndarray[Any, np.dtype[np.uint8]]:
     return table
 
 
-SHORT = 256
-"""Below this many characters Python's own strings count faster than arrays."""
-
-
-@cache
-def _kind_letters() -> str:
-    """The same table as a string: at each character the letter of its kind, from "a"."""
-    return "".join(chr(97 + kind) for kind in _kinds()[:0x10000].tolist())
-
-
 # The steps of a pipeline ask one after another about the same document.
 @lru_cache(maxsize=4)
 def count_scripts(text: str) -> Scripts:
     """Count the characters of `text` by kind; Han beyond the basic plane counts as symbols."""
-    if len(text) < SHORT:
-        kinds = text.translate(_kind_letters())  # what is beyond the table stays as it is: symbols
-        counts = [kinds.count(letter) for letter in _LETTERS]
-        counts.append(len(text) - sum(counts))
-    else:
-        codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
-        counts = np.bincount(_kinds()[np.minimum(codes, 0x10000)], minlength=NUM_KINDS).tolist()
-    return Scripts._make([*counts, sum(counts[:DIGIT]), len(text)])
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+    kinds = _kinds()[np.minimum(codes, 0x10000)]
+    counts: list[int] = np.bincount(kinds, minlength=NUM_KINDS).tolist()
+    return Scripts._make([*counts, sum(counts[:DIGIT]), len(codes)])
