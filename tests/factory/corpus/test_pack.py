@@ -169,7 +169,7 @@ def test_work_on_other_input_is_not_gone_on_with(corpus: Path, tokenizer: Path, 
 
 
 def test_decomposed_and_strange_text_comes_through(tokenizer: Path, tmp_path: Path) -> None:
-    texts = ["\u1106\u1161\u11af모이", "<|endoftext|> ist kein Ende", "\x00\u200b🇰🇷\r\n\t", "긴 " * 30_000]
+    texts = ["\u1106\u1161\u11af모이", "<|endoftext|> does not end it", "\x00\u200b🇰🇷\r\n\t", "긴 " * 30_000]
     corpus = write_corpus(
         tmp_path / "corpus",
         {"train": [document(text, number=n) for n, text in enumerate(texts)]},

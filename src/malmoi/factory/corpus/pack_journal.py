@@ -55,6 +55,7 @@ class SourceFiles:
         """Add documents, given as ids and UTF-8 bytes, to a source.
 
         Raises:
+            InvalidInput: an id does not fit the width.
             DiskFull: there is no room.
         """
         end_of_text = np.array([eot_id], dtype=np.uint32)
@@ -62,7 +63,13 @@ class SourceFiles:
         lengths = np.array([len(ids) + 1 for ids, _ in documents], dtype=np.uint64)
         ends = np.cumsum(lengths, dtype=np.uint64) + np.uint64(self._end(split, name))
         self._ends[split, name] = int(ends[-1])
-        self._write(split, name, ".bin", np.concatenate(pieces).astype(self._id_type).tobytes())
+        joined = np.concatenate(pieces)
+        if int(joined.max()) >= 1 << 8 * self.width:
+            raise InvalidInput(
+                f"the tokenizer gave the token {int(joined.max())}, which is not in its own vocabulary.",
+                fix="Use a tokenizer whose files belong together.",
+            )
+        self._write(split, name, ".bin", joined.astype(self._id_type).tobytes())
         self._write(split, name, ".ends", ends.astype("<u8").tobytes())
         self._write(split, name, ".sizes", np.array([size for _, size in documents], dtype="<u4").tobytes())
 
@@ -176,7 +183,7 @@ class Journal:
         """The journal of earlier work on the same input, with the files cut back to it; else a new one."""
         journal = cls(path, fingerprint)
         lengths: dict[str, int] = {}
-        with suppress(FileNotFoundError, ValueError):  # no journal: nothing is certain
+        with suppress(FileNotFoundError, ValueError, KeyError):  # no journal: nothing is certain
             saved = json.loads(path.read_text(encoding="utf-8"))
             if saved["fingerprint"] == fingerprint:
                 journal.shards, journal.languages = saved["shards"], saved["languages"]
