@@ -6,7 +6,6 @@ can move to datatrove's executors for Slurm and Ray as they are.
 """
 
 import os
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor as Pool
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
@@ -117,12 +116,14 @@ def open_pool(workers: int) -> Iterator[Pool | None]:
 
 
 def _end_with_parent() -> None:
-    """Leave when the main process is gone: its fork server goes with it, and we get another parent."""
-    parent = os.getppid()
+    """Leave when the main process is gone; a pool's workers would wait for work for ever."""
+    from multiprocessing import parent_process
+
+    parent = parent_process()
+    assert parent is not None, "this runs in workers alone"
 
     def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
+        parent.join()
         os._exit(1)
 
     Thread(target=watch, daemon=True).start()
