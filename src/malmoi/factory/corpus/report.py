@@ -18,7 +18,7 @@ from malmoi.factory.corpus.documents import (
     read_mixture,
     read_rejects,
 )
-from malmoi.factory.corpus.write_pass import LENGTH_STEPS, QUALITY_CLASSES
+from malmoi.factory.corpus.tally import LENGTH_STEPS, QUALITY_CLASSES
 from malmoi.factory.plots import bar_plot, histogram, stacked_bar_plot
 
 SAMPLES = 3
@@ -181,7 +181,10 @@ def _plots(report: CorpusReport) -> dict[str, str]:
         for step in steps
     }
     reasons = {
-        f"{step['name']}: {reason}": count for step in steps for reason, count in step["dropped"].items()
+        f"{step['name']}: {reason}": count
+        for step in steps
+        for reason, count in step["dropped"].items()
+        if reason != "over_max_bytes"  # a sample, no fault; it would dwarf the others
     }
     most = dict(Counter(reasons).most_common(25))
     languages: Counter[str] = Counter()

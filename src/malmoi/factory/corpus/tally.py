@@ -5,6 +5,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+LENGTH_STEPS = 4
+"""Classes of length for each doubling of it."""
+QUALITY_CLASSES = 40
+"""Classes of the quality score."""
+
 
 @dataclass
 class StepCount:

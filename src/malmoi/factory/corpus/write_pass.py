@@ -22,14 +22,11 @@ from malmoi.factory.corpus.documents import (
     write_documents,
     write_rejects,
 )
-from malmoi.factory.corpus.tally import Tally
+from malmoi.factory.corpus.tally import LENGTH_STEPS, QUALITY_CLASSES, Tally
 
 TRAIN, VALIDATION, NEAR_COPY = 0, 1, 2
 """What was decided about a document after the second pass."""
 SHARD_BYTES = 64 << 20
-LENGTH_STEPS = 4
-"""Classes of length for each doubling of it."""
-QUALITY_CLASSES = 40
 
 
 @dataclass(frozen=True, slots=True)
