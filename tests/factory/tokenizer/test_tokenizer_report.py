@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from tokenizer_samples import ParticleAnalyzer, documents, trained
+from tokenizer_samples import ParticleAnalyzer, WordwiseAnalyzer, documents, trained
 
 from malmoi.core.errors import InvalidInput
 from malmoi.core.stage import SilentProgress
@@ -25,21 +25,6 @@ def measured(tokenizers: dict[str, Tokenizer], texts: dict[str, list[str]]) -> T
     return measure(
         tokenizers, texts, boundaries=["j"], progress=SilentProgress(), analyzer=WordwiseAnalyzer()
     )
-
-
-class WordwiseAnalyzer(ParticleAnalyzer):
-    """Running text by the particles of its words."""
-
-    def tokenize(self, text):  # type: ignore[no-untyped-def]
-        for document in text:
-            found = []
-            at = 0
-            for word in document.split(" "):
-                for morpheme in next(iter(super().tokenize(iter([word])))):
-                    morpheme.start += at
-                    found.append(morpheme)
-                at += len(word) + 1
-            yield found
 
 
 def test_figures_are_those_of_the_text(tokenizers: dict[str, Tokenizer]) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tokenizer_samples import ParticleAnalyzer, documents, write_corpus
+from tokenizer_samples import WordwiseAnalyzer, documents, write_corpus
 
 from malmoi.core.errors import ConfigError, InvalidInput
 from malmoi.core.stage import SilentProgress, StageContext
@@ -31,7 +31,7 @@ def analyzer(monkeypatch: pytest.MonkeyPatch) -> None:
     """Kiwi takes seconds to open; what it says is tested elsewhere."""
     for module in ("morphemes", "report"):
         monkeypatch.setattr(
-            f"malmoi.factory.tokenizer.{module}.open_analyzer", lambda workers=2: ParticleAnalyzer()
+            f"malmoi.factory.tokenizer.{module}.open_analyzer", lambda workers=2: WordwiseAnalyzer()
         )
 
 

@@ -1,6 +1,7 @@
 """Documents made of a few words, and vocabularies trained on them."""
 
 import random
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -103,6 +104,19 @@ class ParticleAnalyzer:
             found = [SimpleNamespace(start=0, tag="NNG")]
             if ending and len(ending) < len(word):
                 found.append(SimpleNamespace(start=len(word) - len(ending), tag="JX"))
+            yield found
+
+
+class WordwiseAnalyzer(ParticleAnalyzer):
+    """Running text, word by word."""
+
+    def tokenize(self, text: Iterator[str]) -> Iterable[list[Any]]:
+        for document in text:
+            found = []
+            for word in re.finditer(r"[^\s.]+", document):
+                for morpheme in next(iter(super().tokenize(iter([word.group()])))):
+                    morpheme.start += word.start()
+                    found.append(morpheme)
             yield found
 
 
