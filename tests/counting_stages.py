@@ -30,7 +30,7 @@ class CountStage(Stage[CountConfig]):
     config = CountConfig
     kind = "corpus"
 
-    def outside(self, config: CountConfig, data: Path | None) -> Mapping[str, str]:
+    def outside(self, config: CountConfig, data: Path | None, home: Path) -> Mapping[str, str]:
         return {} if data is None else {path.name: path.read_text() for path in sorted(data.iterdir())}
 
     def run(

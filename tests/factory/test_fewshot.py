@@ -24,6 +24,6 @@ def test_the_likeliest_choice_counts_plainly_and_by_byte(tmp_path: Path) -> None
 
 def test_without_its_files_the_stage_says_what_to_fetch(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="--data"):
-        FewshotStage().outside(FewshotConfig(), None)
+        FewshotStage().outside(FewshotConfig(), None, tmp_path)
     with pytest.raises(NotFound, match=r"copa|COPA"):
-        FewshotStage().outside(FewshotConfig(), tmp_path)
+        FewshotStage().outside(FewshotConfig(), tmp_path, tmp_path)

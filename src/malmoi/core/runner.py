@@ -325,7 +325,7 @@ def _parts(step: Step, inputs: Mapping[str, Artifact], options: RunOptions) -> d
         "version": step.stage.version,
         "config": step.config.result_settings(),
         "inputs": {role: artifact.digest for role, artifact in inputs.items()},
-        "outside": dict(step.stage.outside(step.config, options.data)),
+        "outside": dict(step.stage.outside(step.config, options.data, options.home)),
         "seed": step.seed,
     }
 

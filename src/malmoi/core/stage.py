@@ -7,6 +7,7 @@ A stage reads its inputs, keeps what it has half done under `context.work`, and 
 again, and it must go on from there to the same result.
 """
 
+import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
@@ -48,6 +49,17 @@ def _without_neutral(model: type[BaseModel], values: dict[str, Any]) -> dict[str
         nested = isinstance(inner, type) and issubclass(inner, BaseModel) and isinstance(value, dict)
         kept[name] = _without_neutral(inner, value) if nested else value  # type: ignore[arg-type]
     return kept
+
+
+def fingerprint(path: Path) -> str:
+    """Of a file or folder, by names, sizes and times of change: quick, and new whenever somebody writes."""
+    files = sorted(entry for entry in path.rglob("*") if entry.is_file()) if path.is_dir() else [path]
+    digest = hashlib.sha256()
+    for file in files:
+        status = file.stat()
+        name = file.relative_to(path).as_posix() if path.is_dir() else file.name
+        digest.update(f"{name}\0{status.st_size}\0{status.st_mtime_ns}\n".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,8 +181,13 @@ class Stage(ABC, Generic[C]):
     distributed: ClassVar[bool] = False
     """Whether every rank runs it; else rank 0 does, and the others wait for the artifact."""
 
-    def outside(self, config: C, data: Path | None) -> Mapping[str, str]:
+    def outside(self, config: C, data: Path | None, home: Path) -> Mapping[str, str]:
         """Fingerprints of what the stage reads from outside the store, such as the user's files.
+
+        Args:
+            config: its configuration.
+            data: the folder that the user gave with --data.
+            home: Malmoi's home directory, to find installed models.
 
         Raises:
             MalmoiError: something that it needs is not there.

@@ -44,7 +44,7 @@ class FewshotStage(Stage[FewshotConfig]):
     kind: ClassVar[ArtifactKind] = "report"
     inputs: ClassVar[Mapping[str, Input]] = {"model": Input(("model",))}
 
-    def outside(self, config: FewshotConfig, data: Path | None) -> Mapping[str, str]:
+    def outside(self, config: FewshotConfig, data: Path | None, home: Path) -> Mapping[str, str]:
         """The files of the tasks.
 
         Raises:

@@ -11,6 +11,7 @@ from malmoi.core.stage import Stage
 STAGES = {
     "corpus": "malmoi.factory.corpus.stage:CorpusStage",
     "tokenizer": "malmoi.factory.tokenizer.stage:TokenizerStage",
+    "model-tokenizer": "malmoi.factory.tokenizer.model_stage:ModelTokenizerStage",
     "tokens": "malmoi.factory.corpus.pack:TokensStage",
     "pretrain": "malmoi.factory.train.stage:PretrainStage",
     "gguf": "malmoi.factory.models.gguf:GgufStage",

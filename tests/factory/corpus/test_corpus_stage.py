@@ -548,15 +548,15 @@ def test_the_fingerprint_changes_with_the_files(data, tmp_path):
     stage, config = CorpusStage(), CorpusConfig(evaluation=("exam/**",))
     write_lines(tmp_path / "s" / "a.jsonl", [{"text": "가"}])
     write_lines(tmp_path / "exam" / "e.jsonl", [{"text": "가"}])
-    before = stage.outside(config, tmp_path)
-    assert stage.outside(config, tmp_path) == before
+    before = stage.outside(config, tmp_path, tmp_path)
+    assert stage.outside(config, tmp_path, tmp_path) == before
     write_lines(tmp_path / "exam" / "e.jsonl", [{"text": "가나"}])
-    middle = stage.outside(config, tmp_path)
+    middle = stage.outside(config, tmp_path, tmp_path)
     write_lines(tmp_path / "s" / "b.jsonl", [{"text": "가"}])
-    after = stage.outside(config, tmp_path)
+    after = stage.outside(config, tmp_path, tmp_path)
     assert before["evaluation"] != middle["evaluation"]
     assert before["source s"] == middle["source s"] != after["source s"]
-    assert stage.outside(config, None) == {}
+    assert stage.outside(config, None, tmp_path) == {}
 
 
 def test_the_number_of_workers_is_no_part_of_the_key():

@@ -23,7 +23,7 @@ class CorpusStage(Stage[CorpusConfig]):
     kind: ClassVar[ArtifactKind] = "corpus"
     inputs: ClassVar[Mapping[str, Input]] = {}
 
-    def outside(self, config: CorpusConfig, data: Path | None) -> Mapping[str, str]:
+    def outside(self, config: CorpusConfig, data: Path | None, home: Path) -> Mapping[str, str]:
         """Names, sizes and times of the data files, the evaluation sets and the opt-out lists."""
         return {} if data is None else fingerprints(find_inputs(config, data), config)
 

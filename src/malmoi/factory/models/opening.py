@@ -31,7 +31,7 @@ def open_any(ref: str, home: Path) -> tuple[Any, Path]:
     from malmoi.engine.modelfile import check_model
     from malmoi.engine.torch.loading import load_pretrained
 
-    path = _resolve(ref, home)
+    path = find_model(ref, home)
     check_model(path)
     model, tokenizer = load_pretrained(path)
     model.eval()
@@ -40,7 +40,13 @@ def open_any(ref: str, home: Path) -> tuple[Any, Path]:
     return model, _keep_tokenizer(tokenizer, home)
 
 
-def _resolve(ref: str, home: Path) -> Path:
+def find_model(ref: str, home: Path) -> Path:
+    """The file or folder that `open_any` loads.
+
+    Raises:
+        ModelFileInvalid: there is no such file.
+        UnknownName: neither a path nor an installed model.
+    """
     from malmoi.engine.catalog import Catalog
 
     explicit = ref.startswith("path:")

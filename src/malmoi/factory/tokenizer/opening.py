@@ -40,12 +40,20 @@ def open_tokenizer(ref: str, *, home: Path) -> Tokenizer:
         ModelFileInvalid: it cannot be read.
         Unsupported: a kind of tokenizer that cannot be rebuilt.
     """
-    path = Path(ref.removeprefix("path:")).expanduser()
-    if not path.exists():
-        path = _installed(ref, home)
+    path = find_tokenizer(ref, home=home)
     if path.is_file() and path.suffix != ".json":
         return read_gguf_tokenizer(path, name=ref if path.name not in ref else path.stem)
     return Tokenizer.load(path)
+
+
+def find_tokenizer(ref: str, *, home: Path) -> Path:
+    """The file or folder that `open_tokenizer` reads.
+
+    Raises:
+        NotFound: there is no such file, and no installed model of this name.
+    """
+    path = Path(ref.removeprefix("path:")).expanduser()
+    return path if path.exists() else _installed(ref, home)
 
 
 def read_gguf_tokenizer(path: Path, *, name: str | None = None) -> Tokenizer:

@@ -16,11 +16,12 @@ from typing import Any, ClassVar, Literal
 import torch
 
 from malmoi.core.files import write_json, write_text
-from malmoi.core.stage import Input, Stage, StageContext
+from malmoi.core.stage import Input, Stage, StageContext, fingerprint
 from malmoi.core.store import Artifact
 from malmoi.factory.corpus.tokens import TokenMixture, TokenSet, load_tokens
 from malmoi.factory.models.build import save_model
 from malmoi.factory.models.flops import count_parameters, flops_per_token
+from malmoi.factory.models.opening import find_model
 from malmoi.factory.tokenizer.tokenizer import Tokenizer
 from malmoi.factory.train.batch import Batch
 from malmoi.factory.train.checkpoint import Checkpoints
@@ -57,6 +58,14 @@ class PretrainStage(Stage[PretrainSettings]):
         "model": Input(("model",), optional=True),
     }
     distributed: ClassVar[bool] = True
+
+    def outside(self, config: PretrainSettings, data: Path | None, home: Path) -> Mapping[str, str]:
+        """The files of the model that training goes on from.
+
+        Raises:
+            MalmoiError: there is no such model.
+        """
+        return {} if config.init is None else {"init": fingerprint(find_model(config.init, home))}
 
     def run(
         self, config: PretrainSettings, inputs: Mapping[str, Artifact], out: Path, context: StageContext

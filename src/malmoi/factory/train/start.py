@@ -116,17 +116,19 @@ def plan_run(settings: PretrainSettings, model: Any, tokens: TokenSet, *, built:
             field="context_length",
             fix="Give more text, or a shorter context_length.",
         )
-    found = _dial(settings, model, tokens) if built else None
+    wanted = settings.num_tokens
+    if settings.num_bytes is not None:
+        wanted = round(settings.num_bytes / _bytes_per_token(settings, tokens))
+    found = _dial(settings, model, tokens, wanted) if built else None
     batch_tokens = settings.batch_tokens or (found.batch_tokens if found else None)
-    num_tokens = settings.num_tokens or (found.horizon_tokens if found else None)
+    num_tokens = wanted or (found.horizon_tokens if found else None)
     if batch_tokens is None or (settings.num_steps is None and num_tokens is None):
         raise ConfigError(
-            "training that goes on from a model needs batch_tokens, and num_steps or num_tokens.",
+            "training that goes on from a model needs batch_tokens, and num_steps, num_tokens or num_bytes.",
             fix="Set them in the stage.",
         )
-    if (
-        settings.batch_tokens is None
-    ):  # the dial knows nothing of contexts: the next whole number of sequences
+    if settings.batch_tokens is None:
+        # The dial knows nothing of contexts: the next whole number of sequences.
         batch_tokens = -(-batch_tokens // longest) * longest
     num_steps = settings.num_steps or max(1, round((num_tokens or 0) / batch_tokens))
     theta = (getattr(model.config, "rope_parameters", None) or {}).get("rope_theta")
@@ -134,9 +136,20 @@ def plan_run(settings: PretrainSettings, model: Any, tokens: TokenSet, *, built:
     return Plan(batch_tokens, num_steps, phases, found)
 
 
-def _dial(settings: PretrainSettings, model: Any, tokens: TokenSet) -> Dial:
+def _bytes_per_token(settings: PretrainSettings, tokens: TokenSet) -> float:
+    """Of the mixture: each source counts by its weight."""
+    names = tokens.names("train")
+    weights = settings.weights or {name: tokens.sources[name].weight for name in names}
+    total = sum(weights.get(name, 0.0) for name in names)
+    return sum(
+        weights.get(name, 0.0) / total * float(source.bytes.sum()) / source.num_tokens
+        for name in names
+        if (source := tokens.source("train", name)).num_tokens
+    )
+
+
+def _dial(settings: PretrainSettings, model: Any, tokens: TokenSet, horizon: int | None) -> Dial:
     """The dial of the model's depth for the length and batch of this run, where they are set."""
-    horizon = settings.num_tokens
     if horizon is None and settings.num_steps is not None and settings.batch_tokens is not None:
         horizon = settings.num_steps * settings.batch_tokens
     found = dial(
