@@ -96,7 +96,7 @@ def _plots(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     return plots
 
 
-def _smooth(points: Sequence[tuple[float, float]], keep: float = 0.95) -> list[tuple[float, float]]:
+def _smooth(points: Sequence[tuple[float, float]], keep: float = 0.9) -> list[tuple[float, float]]:
     """An exponential mean without the bias of its beginning."""
     mean, weight, smooth = 0.0, 0.0, []
     for x, y in points:
