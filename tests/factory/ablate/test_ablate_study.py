@@ -9,14 +9,17 @@ from malmoi.cli import cli
 from malmoi.core.errors import MalmoiError
 from malmoi.core.store import Store
 
-RECIPE = 'name = "tiny"\nseed = 3\n[stages.count]\n[stages.figures]\n'
+RECIPE = 'name = "tiny"\nseed = 3\n[stages.count]\n[stages.double]\n[stages.figures]\n'
 STUDY = """
 title = "Does counting further help?"
 recipe = "tiny.toml"
+skip = ["double"]
 repeat = "figures"
 seeds = [1, 2, 3]
 baseline = "short"
-figures = ["figures.score.last"]
+losses = ["figures.score.last"]
+[common]
+"count.workers" = 2
 [variants.short]
 "count.upto" = 4
 [variants.long]
@@ -77,6 +80,7 @@ def test_fewer_seeds_and_a_dry_run(tmp_path: Path) -> None:
         ('"count.upto"', '"cuont.upto"', "no stage for 'cuont.upto'"),
         ('"count.upto"', '"count.upot"', "Did you mean stages.count.upto"),
         ("title =", "titel =", "Did you mean title"),
+        ('losses = ["figures.score.last"]', "", "give losses or scores"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, old: str, new: str, message: str) -> None:

@@ -23,7 +23,7 @@ def compare_trials(settings: StudySettings, trials: Sequence[Trial]) -> dict[str
             {name: {seed: by_seed[seed].values[figure] for seed in seeds} for name, by_seed in done.items()},
             figure=figure,
             baseline=settings.baseline,
-            lower_is_better=settings.lower_is_better,
+            lower_is_better=figure in settings.losses,
         )
         for figure in settings.figures
         if seeds

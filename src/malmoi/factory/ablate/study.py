@@ -1,15 +1,19 @@
 """A study: what to vary, what to keep, and what to measure, as a TOML file.
 
     title = "Which units?"
-    recipe = "../ablation-base.toml"     # relative to this file
+    recipe = "../tiny-ko.toml"           # relative to this file
+    skip = ["gguf", "complete"]          # stages of the recipe that do not matter here
     repeat = "pretrain"                  # the stage that gets another seed each time
     seeds = [1, 2, 3]
     baseline = "byte"                    # the others are compared with it
-    figures = ["pretrain.bits_per_byte.ko"]
-    lower_is_better = true
+    losses = ["pretrain.bits_per_byte.ko"]   # lower is better
+    scores = ["fewshot.mean_accuracy"]       # higher is better
+
+    [common]
+    "pretrain.num_bytes" = 4_000_000     # STAGE.key = value over the recipe, for all variants
 
     [variants.byte]
-    "tokenizer.kind" = "byte"            # STAGE.key = value over the recipe
+    "tokenizer.kind" = "byte"
     [variants.morpheme]
     "tokenizer.kind" = "morpheme"
 
@@ -23,7 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from malmoi.core.config import ConfigTree, read_toml
 from malmoi.core.errors import ConfigError
@@ -49,11 +53,27 @@ class StudySettings(BaseModel):
     """One run of each variant for each of these."""
     baseline: str
     """The variant that the others are compared with."""
-    figures: tuple[str, ...] = Field(min_length=1)
-    """STAGE.path of each figure to compare."""
-    lower_is_better: bool = True
+    losses: tuple[str, ...] = ()
+    """STAGE.path of each figure of which less is better."""
+    scores: tuple[str, ...] = ()
+    """STAGE.path of each figure of which more is better."""
+    skip: tuple[str, ...] = ()
+    """Stages of the recipe to leave out."""
+    common: dict[str, Any] = Field(default_factory=dict)
+    """Settings over the recipe, for all variants."""
     variants: dict[str, dict[str, Any]] = Field(min_length=2)
     """Name -> settings over the recipe."""
+
+    @property
+    def figures(self) -> tuple[str, ...]:
+        """All figures to compare."""
+        return self.losses + self.scores
+
+    @model_validator(mode="after")
+    def _measures_something(self) -> "StudySettings":
+        if not self.figures:
+            raise ValueError("give losses or scores to compare")
+        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +96,7 @@ def read_study(file: Path) -> tuple[StudySettings, ConfigTree]:
     tree.merge(read_toml(file), origin=str(file))
     variants = tree.values.pop("variants", {})
     tree.values["variants"] = {name: flatten(table) for name, table in variants.items()}
+    tree.values["common"] = flatten(tree.values.get("common", {}))
     settings = tree.validate(StudySettings)
     if settings.baseline not in settings.variants:
         raise ConfigError(
@@ -105,7 +126,9 @@ def build_recipe(
         raise ConfigError(
             f"repeat: the recipe has no stage {settings.repeat!r}.", fix=f"It has {', '.join(known)}."
         )
-    changes = {**settings.variants[variant], **overrides, f"{settings.repeat}.seed": seed}
+    for name in settings.skip:
+        known.pop(name, None)
+    changes = {**settings.common, **settings.variants[variant], **overrides, f"{settings.repeat}.seed": seed}
     for path, value in changes.items():
         if path.partition(".")[0] not in known:
             raise ConfigError(f"variants.{variant}: the recipe has no stage for {path!r}.")

@@ -39,9 +39,10 @@ class PretrainSettings(StageConfig):
     num_steps: int | None = Field(None, ge=1)
     """Optimizer steps."""
     num_tokens: int | None = Field(None, ge=1)
-    """Tokens to train on, instead of num_steps."""
+    """Tokens to train on, where num_steps is not given."""
     num_bytes: int | None = Field(None, ge=1)
-    """UTF-8 bytes of text to train on, instead of num_steps: the same text whatever the tokenizer."""
+    """Bytes of text to train on, where neither num_steps nor num_tokens is given: the same text whatever the
+    tokenizer."""
     micro_batch_tokens: int = Field(8192, ge=1)
     """Tokens that go through the model at once on one rank; memory grows with it, and by rounding alone the
     result depends on it."""
@@ -83,8 +84,6 @@ class PretrainSettings(StageConfig):
 
     @model_validator(mode="after")
     def _is_clear(self) -> "PretrainSettings":
-        if sum(given is not None for given in (self.num_steps, self.num_tokens, self.num_bytes)) > 1:
-            raise ValueError("give one of num_steps, num_tokens and num_bytes")
         if self.init is not None and self.model != ModelSettings():
             raise ValueError("init brings its own model; remove the settings under model")
         return self

@@ -117,7 +117,7 @@ def plan_run(settings: PretrainSettings, model: Any, tokens: TokenSet, *, built:
             fix="Give more text, or a shorter context_length.",
         )
     wanted = settings.num_tokens
-    if settings.num_bytes is not None:
+    if wanted is None and settings.num_bytes is not None:
         wanted = round(settings.num_bytes / _bytes_per_token(settings, tokens))
     found = _dial(settings, model, tokens, wanted) if built else None
     batch_tokens = settings.batch_tokens or (found.batch_tokens if found else None)
@@ -150,7 +150,7 @@ def _bytes_per_token(settings: PretrainSettings, tokens: TokenSet) -> float:
 
 def _dial(settings: PretrainSettings, model: Any, tokens: TokenSet, horizon: int | None) -> Dial:
     """The dial of the model's depth for the length and batch of this run, where they are set."""
-    if horizon is None and settings.num_steps is not None and settings.batch_tokens is not None:
+    if settings.num_steps is not None and settings.batch_tokens is not None:
         horizon = settings.num_steps * settings.batch_tokens
     found = dial(
         settings.model.depth or model.config.num_hidden_layers,
