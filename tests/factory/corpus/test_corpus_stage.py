@@ -501,7 +501,7 @@ def test_no_data_folder_means_the_generated_corpus(tmp_path):
 @pytest.mark.parametrize(
     ("settings", "error", "words"),
     [
-        ({"filters": {"lenght": {}}}, MalmoiError, "lenght"),
+        ({"filters": {"lengths": {}}}, MalmoiError, "lengths"),
         ({"filters": {"length": {"min_chars": 3}}}, ConfigError, r"filters\.length\.min_chars"),
         ({"provenance": {"opt_out": ["none.txt"]}}, InvalidInput, r"none\.txt"),
         ({"filters": {"length": {"min_characters": 10**6}}}, InvalidInput, "no document is left of the 246"),

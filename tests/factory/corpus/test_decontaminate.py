@@ -1,4 +1,8 @@
+import gzip
+import os
 import random
+from itertools import islice
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +12,7 @@ from malmoi.factory.corpus.decontaminate import (
     Match,
     cut_lines,
 )
+from malmoi.factory.corpus.evaluation_texts import read_evaluation_texts
 
 ENGLISH = "Natalia sold clips to 48 of her friends in April, and then she sold half as many clips in May."
 KOREAN = "건모는 어제 시장에서 사과 세 개와 배 두 개를 샀는데 집에 와서 보니 사과 하나가 썩어 있었다."
@@ -104,3 +109,16 @@ def test_every_evaluation_text_finds_itself():
     texts = [(f"{n}.txt", f"{noise(random.Random(n), 20)} 번호 {n}") for n in range(200)]
     index = ContaminationIndex.build(texts, SETTINGS)
     assert [found[0].item.file for found in index.find([t for _, t in texts])] == [f for f, _ in texts]
+
+
+def test_real_reviews_that_are_in_a_real_evaluation_set():
+    data = Path(os.environ.get("MALMOI_TEST_DATA", "/nonexistent"))
+    ner, reviews = data / "klue" / "klue-ner-v1.1_dev.tsv", data / "nsmc" / "ratings_train.tsv.gz"
+    if not ner.exists() or not reviews.exists():
+        pytest.skip("MALMOI_TEST_DATA names no folder with klue and nsmc")
+    index = ContaminationIndex.build(((t.file, t.text) for t in read_evaluation_texts([ner])), SETTINGS)
+    with gzip.open(reviews, "rt", encoding="utf-8") as file:
+        texts = [line.split("\t")[1] for line in islice(file, 1, 20_001)]
+    marked = [text for text, found in zip(texts, index.find(texts), strict=True) if found]
+    # 348 of all 149,921 reviews are in the set, which was drawn from the same site.
+    assert 20 < len(marked) < 100
