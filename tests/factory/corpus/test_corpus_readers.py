@@ -304,3 +304,10 @@ def test_half_characters_of_json_do_not_travel_in_names(tmp_path: Path) -> None:
 def test_lines_have_numbers_whatever_their_ends() -> None:
     stream = io.BufferedReader(io.BytesIO(b"a\r\nb\n\nlast"))  # type: ignore[arg-type]
     assert list(opening.read_lines(stream)) == [(1, b"a"), (2, b"b"), (3, b""), (4, b"last")]
+
+
+def test_a_last_pair_of_stars_finds_all_files_below(tmp_path: Path) -> None:
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "b" / "c.txt").write_text(TEXT, encoding="utf-8")
+    documents, _ = read(tmp_path, "a/**")
+    assert [document.text.strip() for document in documents] == [TEXT.strip()]

@@ -60,7 +60,9 @@ def find_files(source: SourceSettings, data: Path, problems: Problems) -> list[s
     found: set[str] = set()
     for pattern in source.paths:
         written_out = not re.search(r"[*?\[]", pattern)
-        matches = [data / pattern] if written_out else data.glob(pattern)
+        # A last `**` alone would find folders only.
+        wanted = f"{pattern}/*" if pattern.endswith("**") else pattern
+        matches = [data / pattern] if written_out else data.glob(wanted)
         for path in matches:
             if path.is_dir() and not written_out:
                 continue
