@@ -176,17 +176,7 @@ def _run_step(
         out = work / "out"
         shutil.rmtree(out, ignore_errors=True)  # half-filled by a process that died; `work` has the rest
         out.mkdir()
-        context = StageContext(
-            store=store,
-            name=step.name,
-            work=work,
-            seed=step.seed,
-            home=options.home,
-            progress=options.progress,
-            data=options.data,
-            rank=options.rank,
-            world_size=options.world_size,
-        )
+        context = _context(step, work, options)
         began = time.monotonic()
         try:
             metadata = step.stage.run(step.config, inputs, out, context)
@@ -232,17 +222,7 @@ def _follow(recipe: Recipe, steps: Sequence[Step], options: RunOptions) -> Run:
                 shutil.rmtree(scratch, ignore_errors=True)
                 scratch.mkdir()
                 stack.callback(shutil.rmtree, scratch, ignore_errors=True)
-                context = StageContext(
-                    store=store,
-                    name=step.name,
-                    work=work,
-                    seed=step.seed,
-                    home=options.home,
-                    data=options.data,
-                    rank=options.rank,
-                    world_size=options.world_size,
-                )
-                step.stage.run(step.config, inputs, scratch, context)
+                step.stage.run(step.config, inputs, scratch, _context(step, work, options))
         while known is None:  # torchrun ends this process when rank 0 fails
             known = _Found(store).by_key(step, key)
             if known is None:
@@ -251,6 +231,20 @@ def _follow(recipe: Recipe, steps: Sequence[Step], options: RunOptions) -> Run:
     fitting = [run for run in store.runs() if run.record.name == recipe.name]
     newest = [run for run in fitting if run.record.started_at >= began] or fitting
     return newest[-1]
+
+
+def _context(step: Step, work: Path, options: RunOptions) -> StageContext:
+    return StageContext(
+        store=options.store,
+        name=step.name,
+        work=work,
+        seed=step.seed,
+        home=options.home,
+        progress=options.progress,
+        data=options.data,
+        rank=options.rank,
+        world_size=options.world_size,
+    )
 
 
 class _Found:
