@@ -8,11 +8,15 @@ import click
 from malmoi.cli.options import home_option
 from malmoi.core.errors import UnknownName
 
-# name -> (module with `measure(home, options)`, what it measures)
+# name -> (module with `measure(options)`, what it measures)
 BENCHES = {
     "gateway": (
         "malmoi.cli.bench.gateway",
         "the gateway against its engine called directly, memory, start, page weight",
+    ),
+    "factory": (
+        "malmoi.cli.bench.factory",
+        "training speed and bits per byte against the usual tools, corpus, tokenizer",
     ),
 }
 
@@ -26,10 +30,33 @@ BENCHES = {
 @click.option(
     "--tokens", type=click.IntRange(8), default=64, show_default=True, help="Tokens of each answer."
 )
+@click.option(
+    "--data",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="factory: folder of your texts.  [default: a generated corpus]",
+)
+@click.option(
+    "--recipe", default="tiny-ko", show_default=True, metavar="NAME", help="factory: recipe to measure."
+)
+@click.option(
+    "--minutes",
+    type=click.FloatRange(min=0, min_open=True),
+    default=4.0,
+    show_default=True,
+    help="factory: training time of each side where bits per byte are compared.",
+)
 @click.option("--list", "list_names", is_flag=True, help="List what can be measured.")
 @home_option
 def bench(
-    names: tuple[str, ...], model: str, repeats: int, tokens: int, list_names: bool, home: Path
+    names: tuple[str, ...],
+    model: str,
+    repeats: int,
+    tokens: int,
+    data: Path | None,
+    recipe: str,
+    minutes: float,
+    list_names: bool,
+    home: Path,
 ) -> None:
     """Measure this installation.
 
@@ -45,8 +72,16 @@ def bench(
     unknown = next((name for name in names if name not in BENCHES), None)
     if unknown is not None:
         raise UnknownName("bench", unknown, BENCHES)
+    options = BenchOptions(
+        home=home,
+        model=model,
+        repeats=repeats,
+        tokens=tokens,
+        data=data,
+        recipe=recipe,
+        minutes=minutes,
+    )
     for name in names or BENCHES:
         module = import_module(BENCHES[name][0])
-        options = BenchOptions(home=home, model=model, repeats=repeats, tokens=tokens)
         for measure in module.measure(options):
             click.echo(measure.line())

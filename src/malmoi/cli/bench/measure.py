@@ -9,12 +9,19 @@ from statistics import median
 
 @dataclass(frozen=True, slots=True)
 class BenchOptions:
-    """What to measure with; `tokens` is the length of each answer."""
+    """What to measure with."""
 
     home: Path
     model: str
     repeats: int
     tokens: int
+    """Length of each answer of the gateway."""
+    data: Path | None = None
+    """The factory's texts; None: a generated corpus."""
+    recipe: str = "tiny-ko"
+    """The factory's recipe: a name or a file."""
+    minutes: float = 4.0
+    """Training time of each side where models are compared."""
 
 
 @dataclass(frozen=True, slots=True)

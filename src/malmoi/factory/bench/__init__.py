@@ -1,0 +1,1 @@
+"""What `malmoi bench factory` measures: our training loop and tokenizers against what others would use."""
