@@ -29,6 +29,7 @@ from torch import Tensor, nn
 from malmoi.core.errors import MalmoiError
 from malmoi.core.stage import StageContext, Task
 from malmoi.factory.train.batch import Batch
+from malmoi.factory.train.blocks import quicken, recompute
 from malmoi.factory.train.checkpoint import Checkpoints
 from malmoi.factory.train.distributed import ALONE, Ranks, global_sums, local, total_norm
 from malmoi.factory.train.precision import Precision
@@ -74,6 +75,8 @@ class LoopSettings(BaseModel):
     """How the learning rate goes over the run."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """Of the products in forward and backward; parameters and sums are float32."""
+    quick_blocks: bool = True
+    """Run the blocks of transformers' models by the quicker forward of blocks.py, where it knows them."""
     checkpoint_activations: bool = False
     """Keep only the blocks' inputs and compute the rest again: less memory, a third more time."""
     compile: bool = False
@@ -307,8 +310,10 @@ def training_tensors(model: nn.Module, optimizer: Optimizer) -> dict[str, Tensor
 
 
 def _prepare(model: Any, settings: LoopSettings) -> None:
+    if settings.quick_blocks and hasattr(model, "base_model"):
+        quicken(model)
     if settings.checkpoint_activations:
-        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        recompute(model)
     if settings.compile:
         for block in model.base_model.layers:
             block.compile()

@@ -58,6 +58,8 @@ class PretrainSettings(StageConfig):
     """Of the products; auto: bfloat16 where the processor has it."""
     z_loss: float = Field(0.0, ge=0.0)
     """Weight of the squared log of the softmax's sum, which keeps logits small."""
+    quick_blocks: bool = True
+    """Run the model's blocks by a quicker forward than transformers', where there is one."""
     checkpoint_activations: bool = False
     """Compute activations again in backward instead of keeping them."""
     compile: bool = False

@@ -177,6 +177,7 @@ class _Pretraining:
             max_norm=settings.optim.max_norm,
             schedule=settings.schedule,
             precision=self.precision.name,
+            quick_blocks=settings.quick_blocks,
             checkpoint_activations=settings.checkpoint_activations,
             compile=settings.compile,
             evaluate_every=settings.evaluate_every,
