@@ -12,45 +12,38 @@ from pathlib import Path
 import torch
 from training_fakes import tokens_artifact
 
-from malmoi.core.stage import StageContext
+from malmoi.core.stage import SilentProgress, StageContext
 from malmoi.core.store import Store
+from malmoi.factory.train import stage
 from malmoi.factory.train.settings import PretrainSettings
-from malmoi.factory.train.stage import PretrainStage
 
 
-class DeadlyProgress:
-    """Kills its process when the given step is done, once for each name."""
+class Talking(SilentProgress):
+    """Progress on the standard output."""
 
-    def __init__(self, step: int, marker: Path) -> None:
-        self.step = step
-        self.marker = marker
-
-    def task(self, title, *, total=None, unit=""):
-        return self
-
-    def note(self, text):
+    def note(self, text: str) -> None:
         print(text, flush=True)
 
-    def __enter__(self):
-        return self
 
-    def __exit__(self, *_):
-        pass
+def die_before(step: int, marker: Path) -> None:
+    """Kill this process when it asks for the data of `step`, the first time that a process does."""
+    asked = stage._MixtureBatches.step
 
-    def advance(self, amount=1.0, **shown):
-        pass
-
-    def at(self, done, **shown):
-        if done == self.step and not self.marker.exists():
-            self.marker.touch()
+    def deadly(batches, number):
+        if number == step and not marker.exists():
+            marker.touch()
             os.kill(os.getpid(), signal.SIGKILL)
+        return asked(batches, number)
+
+    stage._MixtureBatches.step = deadly
 
 
 def main() -> None:
     home, name, settings = Path(sys.argv[1]), sys.argv[2], json.loads(sys.argv[3])
-    kill_at = int(sys.argv[4]) if len(sys.argv) > 4 else -1
     torch.set_num_threads(1)
     rank, world_size = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    if len(sys.argv) > 4 and rank == int((*sys.argv, "0")[5]):
+        die_before(int(sys.argv[4]), home / f"{name}-killed-{sys.argv[4]}")
     work, out = home / f"{name}-work", home / f"{name}-out"
     work.mkdir(exist_ok=True)
     out.mkdir(exist_ok=True)
@@ -60,11 +53,11 @@ def main() -> None:
         work=work,
         seed=5,
         home=home,
-        progress=DeadlyProgress(kill_at, home / f"{name}-killed-{kill_at}"),
+        progress=Talking(),
         rank=rank,
         world_size=world_size,
     )
-    PretrainStage().run(PretrainSettings(**settings), {"tokens": tokens_artifact(home)}, out, context)
+    stage.PretrainStage().run(PretrainSettings(**settings), {"tokens": tokens_artifact(home)}, out, context)
 
 
 if __name__ == "__main__":

@@ -66,12 +66,24 @@ def open_ranks(rank: int = 0, world_size: int = 1) -> Iterator[Ranks]:
     ours = not dist.is_initialized()
     if ours:
         backend = "nccl" if device.type == "cuda" else "gloo"
-        dist.init_process_group(backend, rank=rank, world_size=world_size)
+        dist.init_process_group(backend, store=_store(rank, world_size), rank=rank, world_size=world_size)
     try:
         yield Ranks(rank, world_size, device)
     finally:
         if ours:
             dist.destroy_process_group()
+
+
+def _store(rank: int, world_size: int) -> dist.Store:
+    """Where the ranks find each other, apart for each restart.
+
+    torchrun with a fixed master address keeps one store for all restarts, and torch puts the addresses of the
+    ranks under the same keys each time: restarted ranks would call for those that were killed, for ever.
+    """
+    by_agent = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+    address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+    store = dist.TCPStore(address, port, world_size, is_master=rank == 0 and not by_agent)
+    return dist.PrefixStore(f"malmoi/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
 
 
 def _device() -> torch.device:
