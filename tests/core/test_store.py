@@ -32,6 +32,13 @@ def test_an_artifact_appears_whole(store: Store) -> None:
     again.verify()
 
 
+def test_a_run_remembers_the_order_of_its_stages(store: Store) -> None:
+    config = {"stages": {"tokenizer": {"b": 1, "a": 2}, "corpus": {}}}
+    run = store.new_run("tiny", config=config, seed=1)
+    run.end("finished")
+    assert list(store.run(run.id).record.config["stages"]) == ["tokenizer", "corpus"]
+
+
 def test_an_error_leaves_nothing_behind(store: Store) -> None:
     def fail() -> None:
         with store.new_artifact("corpus", "tiny") as folder:

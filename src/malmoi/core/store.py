@@ -11,6 +11,7 @@ atomically as its stages go on.
 """
 
 import hashlib
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,7 +24,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from malmoi import __version__
 from malmoi.core.errors import Conflict, InvalidInput, MalmoiError, UnknownName
-from malmoi.core.files import new_directory, publish_directory, write_json
+from malmoi.core.files import new_directory, publish_directory, write_json, write_text
 from malmoi.core.locks import is_locked
 
 ArtifactKind = Literal[
@@ -183,7 +184,7 @@ class Run:
     def update(self, **changes: Any) -> None:
         """Replace fields of the record, on disk too."""
         self.record = self.record.model_copy(update=changes)
-        write_json(self.path / "run.json", self.record.model_dump(mode="json"))
+        _write_record(self.path, self.record)
 
     def set_stage(self, stage: StageRecord) -> None:
         """Enter what is known of a stage now."""
@@ -298,7 +299,7 @@ class Store:
         )
         path = self.root / "runs" / record.id
         with new_directory(path) as folder:
-            write_json(folder / "run.json", record.model_dump(mode="json"))
+            _write_record(folder, record)
         return Run(record, path)
 
     def runs(self) -> list[Run]:
@@ -383,6 +384,12 @@ def _sha256(path: Path) -> str:
 
 def _load_artifact(path: Path) -> Artifact:
     return Artifact(_read(Manifest, path / _MANIFEST), path)
+
+
+def _write_record(folder: Path, record: RunRecord) -> None:
+    # Not sorted: a recipe's stages run in the order of their tables.
+    text = json.dumps(record.model_dump(mode="json"), ensure_ascii=False, indent=2)
+    write_text(folder / "run.json", text + "\n")
 
 
 def _load_run(path: Path) -> Run:
