@@ -11,7 +11,9 @@ from malmoi.core.errors import Conflict
 
 @contextmanager
 def locked(path: Path, *, busy: str, fix: str = "") -> Iterator[None]:
-    """Hold the lock of a file for the block; the file is made if need be and stays.
+    """Hold the lock of a file for the block; the file is made if need be.
+
+    Whoever holds the lock may remove the file.
 
     Args:
         path: the lock's file, on a local or POSIX-lock-capable file system.
@@ -22,15 +24,27 @@ def locked(path: Path, *, busy: str, fix: str = "") -> Iterator[None]:
         Conflict: another process holds the lock.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise Conflict(busy, fix=fix) from None
-        yield
-    finally:
-        os.close(descriptor)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise Conflict(busy, fix=fix) from None
+            if not _is_of(path, descriptor):
+                continue  # the holder before has removed it after we had opened it
+            yield
+            return
+        finally:
+            os.close(descriptor)
+
+
+def _is_of(path: Path, descriptor: int) -> bool:
+    """Whether the open file is still the one of this name."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
 
 
 def is_locked(path: Path) -> bool:
