@@ -14,18 +14,18 @@ import shutil
 import time
 import traceback
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from malmoi.core.errors import ConfigError, Conflict, MalmoiError, UnknownName
+from malmoi.core.errors import ConfigError, Conflict, DiskFull, MalmoiError, UnknownName
 from malmoi.core.files import full, write_text
 from malmoi.core.locks import is_locked, locked
 from malmoi.core.recipe import Recipe, Step
 from malmoi.core.stage import Progress, SilentProgress, StageContext
-from malmoi.core.store import LOCK, Artifact, Run, StageRecord, Store
+from malmoi.core.store import LOCK, Artifact, Run, RunStatus, StageRecord, Store
 
 Action = Literal["reuse", "run", "resume", "skip"]
 
@@ -120,7 +120,10 @@ def run_recipe(recipe: Recipe, options: RunOptions) -> Run:
     if options.rank > 0:
         return _follow(recipe, steps, options)
     store = options.store
-    run = _open_run(recipe, options)
+    try:
+        run = _open_run(recipe, options)
+    except OSError as error:
+        raise _unwritable(error, store) from error
     with locked(run.path / LOCK, busy=f"the run {run.id} is running already."):
         run.update(status="running", error=None, ended_at=None)
         try:
@@ -129,25 +132,41 @@ def run_recipe(recipe: Recipe, options: RunOptions) -> Run:
                 made[step.name] = _run_step(recipe, step, made, run, options)
             run.end("finished")
         except KeyboardInterrupt:
-            run.end("cancelled", error="Stopped by its user.")
+            _end(run, "cancelled", "Stopped by its user.")
             raise
         except MalmoiError as error:
-            run.end("failed", error=str(error))
+            _end(run, "failed", str(error))
             raise
         except Exception as error:
             # A bug, or a library's error that no stage explains: its story goes to a file, and people get
             # a sentence.
             known = full(error, store.root) if isinstance(error, OSError) else error
             if isinstance(known, MalmoiError):
-                run.end("failed", error=str(known))
+                _end(run, "failed", str(known))
                 raise known from error
             log = run.path / "error.log"
             write_text(log, traceback.format_exc())
             failed = next((stage.name for stage in run.record.stages if stage.status == "failed"), "a stage")
             message = f"{failed} failed: {type(error).__name__}: {error}"
-            run.end("failed", error=message)
+            _end(run, "failed", message)
             raise MalmoiError(message, fix=f"The whole story is in {log}.") from error
     return run
+
+
+def _unwritable(error: OSError, store: Store) -> MalmoiError:
+    known = full(error, store.root)
+    if isinstance(known, MalmoiError):
+        return known
+    return MalmoiError(
+        f"the store {store.root} cannot be written to: {error.strerror}.",
+        fix="Choose another directory with --home, or mend the rights of this one.",
+    )
+
+
+def _end(run: Run, status: RunStatus, error: str) -> None:
+    """Record the end; where even that cannot be written, what went wrong first is what people must see."""
+    with suppress(DiskFull, OSError):
+        run.end(status, error=error)
 
 
 def _run_step(
@@ -159,15 +178,18 @@ def _run_step(
     key = _key(parts)
     known = None if _is_forced(recipe, step, options) else found.by_key(step, key)
     if known is not None:
-        run.set_stage(StageRecord(name=step.name, use=step.use, status="reused", key=key, artifact=known.id))
-        options.progress.note(f"{step.name}: reused {known.id}")
-        return known
+        return _reuse(step, key, known, run, options)
     work = _work(store, key)
     with locked(
         _lock(store, key),
         busy=f"another process is working on the stage {step.name}.",
         fix="Wait for it, or stop it; `malmoi runs ls` shows what runs.",
     ):
+        if not _is_forced(recipe, step, options):
+            known = _Found(store).by_key(step, key)
+            if known is not None:  # another process has made it while we looked
+                _lock(store, key).unlink(missing_ok=True)
+                return _reuse(step, key, known, run, options)
         record = StageRecord(name=step.name, use=step.use, status="running", key=key)
         run.set_stage(record)
         resumed = work.is_dir()
@@ -181,7 +203,8 @@ def _run_step(
         try:
             metadata = step.stage.run(step.config, inputs, out, context)
         except BaseException:
-            run.set_stage(record.model_copy(update={"status": "failed"}))
+            with suppress(DiskFull, OSError):  # as in `_end`
+                run.set_stage(record.model_copy(update={"status": "failed"}))
             raise
         if context.metrics.path.exists():
             (out / "about").mkdir(exist_ok=True)
@@ -200,8 +223,14 @@ def _run_step(
             record.model_copy(update={"status": "finished", "artifact": artifact.id, "seconds": seconds})
         )
         options.progress.note(f"{step.name}: made {artifact.id} in {_duration(seconds)}")
-    _lock(store, key).unlink(missing_ok=True)
+        _lock(store, key).unlink(missing_ok=True)
     return artifact
+
+
+def _reuse(step: Step, key: str, known: Artifact, run: Run, options: RunOptions) -> Artifact:
+    run.set_stage(StageRecord(name=step.name, use=step.use, status="reused", key=key, artifact=known.id))
+    options.progress.note(f"{step.name}: reused {known.id}")
+    return known
 
 
 def _follow(recipe: Recipe, steps: Sequence[Step], options: RunOptions) -> Run:
