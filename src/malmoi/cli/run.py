@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     "overrides",
     multiple=True,
     metavar="STAGE.KEY=VALUE",
-    help="Change one setting of the recipe, such as pretrain.num_steps=100. Repeatable.",
+    help="Change one setting of the recipe, such as tokenizer.vocab_size=32000. Repeatable.",
 )
 @click.option("--dry-run", is_flag=True, help="Say what would run, and why, and end.")
 @click.option("--quiet", is_flag=True, help="Show no progress.")
@@ -132,8 +132,13 @@ def run_and_show(recipe: "Recipe", options: "RunOptions", *, quiet: bool) -> "Ru
     from malmoi.cli.live import open_progress
     from malmoi.core.runner import run_recipe
 
-    with open_progress(quiet=quiet or options.rank > 0) as progress:
-        finished = run_recipe(recipe, replace(options, progress=progress))
+    try:
+        with open_progress(quiet=quiet or options.rank > 0) as progress:
+            finished = run_recipe(recipe, replace(options, progress=progress))
+    except KeyboardInterrupt:
+        if options.rank == 0:
+            click.echo("Stopped. The same command goes on from here.", err=True)
+        raise click.exceptions.Exit(130) from None
     if options.rank == 0:
         click.echo(f"run {finished.id} finished")
         for stage in finished.record.stages:

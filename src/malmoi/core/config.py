@@ -216,7 +216,7 @@ def _explain(
     where = f"{origin}: " if origin else ""
     dotted = ".".join((*((under,) if under else ()), *location))
     if fault["type"] != "extra_forbidden":
-        return ConfigError(f"{where}{dotted}: {fault['msg']}.")
+        return ConfigError(f"{where}{dotted}: {fault['msg'].removeprefix('Value error, ')}.")
     section = _annotation(model, location[:-1])
     known = sorted(section.model_fields) if section is not None else []
     near = get_close_matches(location[-1], known, n=1, cutoff=0.5)
