@@ -9,7 +9,7 @@ TEST_MODEL := $(TEST_HOME)/models/small/model.gguf
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help up setup setup-dev test test-quick check fix bench docs packages clean
+.PHONY: help up setup setup-train setup-dev test test-quick check fix bench docs packages clean
 
 help:  ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -18,6 +18,8 @@ up: setup  ## set up and open the chat on http://127.0.0.1:8080
 	$(BIN)/malmoi serve $(ARGS)
 
 setup: .venv/serve  ## make .venv with all that the server needs
+
+setup-train: .venv/train  ## make .venv with the model factory too
 
 setup-dev: .venv/dev  ## make .venv with the tools of a developer too
 
@@ -62,6 +64,11 @@ clean:  ## remove .venv, .cache and what the tools left
 .venv/serve: .venv/python pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[serve]'
 	@touch $@
+
+.venv/train: .venv/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet '$(TORCH)'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[serve,train]'
+	@touch $@ .venv/serve
 
 .venv/dev: .venv/python pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet '$(TORCH)'
