@@ -29,8 +29,12 @@ def list_artifacts(home: Path) -> None:
 @home_option
 def lineage(artifact_id: str, home: Path) -> None:
     """Show an artifact and everything it was made from."""
-    for artifact in Store(home / "store").lineage(artifact_id):
+    found = Store(home / "store").lineage(artifact_id)
+    for artifact in found:
         click.echo(_line(artifact))
+    named = {name for artifact in found for name in artifact.manifest.inputs}
+    for missing in sorted(named - {artifact.id for artifact in found}):
+        click.echo(f"{missing:<44} missing: it was deleted")
 
 
 @artifacts.command()

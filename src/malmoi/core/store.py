@@ -14,7 +14,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from secrets import token_hex
@@ -275,14 +275,21 @@ class Store:
         return _load_artifact(path)
 
     def lineage(self, identifier: str) -> list[Artifact]:
-        """The artifact and everything it was made from, each once, nearest first."""
-        seen: dict[str, Artifact] = {}
-        waiting = [identifier]
+        """The artifact and everything it was made from, each once, nearest first.
+
+        What somebody has deleted is left out; the manifests of those that were made from it still name it.
+
+        Raises:
+            UnknownName: there is no such artifact.
+        """
+        seen = {identifier: self.artifact(identifier)}
+        waiting = list(seen[identifier].manifest.inputs)
         while waiting:
             current = waiting.pop(0)
             if current not in seen:
-                seen[current] = self.artifact(current)
-                waiting.extend(seen[current].manifest.inputs)
+                with suppress(UnknownName):
+                    seen[current] = self.artifact(current)
+                    waiting.extend(seen[current].manifest.inputs)
         return list(seen.values())
 
     def new_run(self, name: str, *, config: Mapping[str, Any], seed: int, data: Path | None = None) -> Run:
