@@ -29,7 +29,8 @@ from torch.utils.checkpoint import checkpoint
 
 QUERY_BLOCK = 128
 LONGEST = 1024
-"""Beyond it torch's own attention is taken, which keeps no probabilities: they grow with T squared."""
+"""Beyond it, and on accelerators, torch's own attention is taken, which keeps no probabilities: they grow
+with T squared."""
 
 _KNOWN = ("HyperCLOVAXDecoderLayer", "LlamaDecoderLayer")
 
@@ -112,7 +113,7 @@ def _attend(
     q = rotate(attention.q_proj(x).view(shape), cos, sin)  # (B, H, T, K)
     k = rotate(attention.k_proj(x).view(shape), cos, sin)
     v = attention.v_proj(x).view(shape).transpose(1, 2)
-    if mask is None and x.shape[1] <= LONGEST:
+    if mask is None and x.shape[1] <= LONGEST and x.device.type == "cpu":
         mixed = causal_attention(q, k, v, attention.scaling)
     else:
         mixed = nn.functional.scaled_dot_product_attention(

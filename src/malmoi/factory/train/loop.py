@@ -80,7 +80,8 @@ class LoopSettings(BaseModel):
     checkpoint_activations: bool = False
     """Keep only the blocks' inputs and compute the rest again: less memory, a third more time."""
     compile: bool = False
-    """torch.compile the blocks; the first step then takes a minute."""
+    """torch.compile the blocks' own forward instead of the quicker one; it needs a C++ compiler, and on a
+    processor it is slower."""
     evaluate_every: int | None = Field(None, ge=1)
     """Steps between two evaluations; what comes after the last step is the method's own affair."""
     sample_every: int | None = Field(None, ge=1)
@@ -310,7 +311,7 @@ def training_tensors(model: nn.Module, optimizer: Optimizer) -> dict[str, Tensor
 
 
 def _prepare(model: Any, settings: LoopSettings) -> None:
-    if settings.quick_blocks and hasattr(model, "base_model"):
+    if settings.quick_blocks and not settings.compile and hasattr(model, "base_model"):
         quicken(model)
     if settings.checkpoint_activations:
         recompute(model)

@@ -63,7 +63,7 @@ class PretrainSettings(StageConfig):
     checkpoint_activations: bool = False
     """Compute activations again in backward instead of keeping them."""
     compile: bool = False
-    """torch.compile the blocks."""
+    """torch.compile the blocks' own forward instead of the quicker one; it needs a C++ compiler."""
     skip_bad_steps: int = Field(0, ge=0)
     """Steps that may be left out because their loss or gradient is not finite."""
 
