@@ -20,7 +20,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "run": ("malmoi.cli.run:run", "Run a recipe: from raw text to a model."),
     "runs": ("malmoi.cli.runs:runs", "List, show, compare and repeat runs."),
     "corpus": ("malmoi.cli.corpus:corpus", "Look at a corpus: what was kept, what was dropped, and why."),
-    "tokenizer": ("malmoi.cli.tokenizer:tokenizer", "Train, compare, try and trim vocabularies."),
+    "tokenizer": ("malmoi.cli.tokenizer:tokenizer", "Train, measure, look at and trim tokenizers."),
     "plan": ("malmoi.cli.plan:plan", "Plan a training: time, memory, layout, energy and cost."),
     "ablate": ("malmoi.cli.ablate:ablate", "Find out what a change is worth, and whether it is noise."),
     "artifacts": ("malmoi.cli.artifacts:artifacts", "List, verify and remove what runs have made."),

@@ -36,7 +36,9 @@ def ablate(
     quiet: bool,
     home: Path,
 ) -> None:
-    """Run STUDY: a TOML file, or the name of one that comes with Malmoi. Without it, list these.
+    """Find out what a change is worth, and whether it is noise.
+
+    STUDY is a TOML file, or the name of one that comes with Malmoi. Without it, these are listed.
 
     Each variant is trained with each seed. The table says by how much it differs from the baseline, and
     whether that is inside the noise. Stop it whenever you like: finished runs are not repeated.

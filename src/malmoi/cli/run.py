@@ -47,7 +47,9 @@ def run(
     quiet: bool,
     home: Path,
 ) -> None:
-    """Run RECIPE: a TOML file, or the name of one that comes with Malmoi. Without it, list these.
+    """Run a recipe: from raw text to a model.
+
+    RECIPE is a TOML file, or the name of one that comes with Malmoi. Without it, these are listed.
 
     A stage whose settings and inputs did not change is not run again. Stop it whenever you like, even by
     kill -9: the same command goes on from there, to the same result.
