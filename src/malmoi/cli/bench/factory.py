@@ -22,8 +22,8 @@ from malmoi.factory.bench.row import Row
 
 TEXT_BYTES = 8_000_000
 """Text that is encoded, and that vocabularies are trained on."""
-STEP_TOKENS = 8192
-"""Tokens of a step where the speed of training is compared."""
+STEP_SEQUENCES = 16
+"""Sequences of a step where the speed of training is compared."""
 
 
 def measure(options: BenchOptions) -> Iterator[Measure]:
@@ -87,7 +87,7 @@ def _speed(bench: Bench, tokens: Path, options: BenchOptions) -> Iterator[Measur
         "tokens": str(tokens),
         "model": bench.pretrain["model"],
         "context_length": bench.pretrain["context_length"],
-        "batch_tokens": STEP_TOKENS,
+        "batch_tokens": STEP_SEQUENCES * bench.pretrain["context_length"],
         "micro_batch_tokens": bench.pretrain["micro_batch_tokens"],
         "repeats": options.repeats,
     }

@@ -43,13 +43,13 @@ def compare_quality(bench: Bench, options: BenchOptions, say: Callable[[str], No
         "pretrain.evaluate_bytes": EVALUATE_BYTES,
     }
     sides: dict[str, dict[str, Any]] = {"ours": common, "baseline": {**common, **BASELINE}}
-    steps = _steps_in(bench, sides, batch, 60 * options.minutes, say)
+    steps = _steps_in(bench, sides, 60 * options.minutes, say)
     results: dict[str, list[Trained]] = {name: [] for name in sides}
     pairs = min(options.repeats, MOST_PAIRS)
     for pair in range(pairs):
         for name in list(sides)[:: -1 if pair % 2 else 1]:
             say(f"bits per byte, {name}, {steps[name]} steps, pair {pair + 1} of {pairs}")
-            changes = {"pretrain.num_tokens": steps[name] * batch, "pretrain.seed": 100 + pair}
+            changes = {"pretrain.num_steps": steps[name], "pretrain.seed": 100 + pair}
             results[name].append(bench.train({**sides[name], **changes}))
     values = {name: [trained.bits_per_byte[SLICE] for trained in rows] for name, rows in results.items()}
     ratios = [ours / theirs for ours, theirs in zip(values["ours"], values["baseline"], strict=True)]
@@ -69,7 +69,6 @@ def _batch_tokens(bench: Bench) -> int:
 def _steps_in(
     bench: Bench,
     sides: Mapping[str, Mapping[str, Any]],
-    batch: int,
     seconds: float,
     say: Callable[[str], None],
 ) -> dict[str, int]:
@@ -78,7 +77,7 @@ def _steps_in(
     for burst in range(2):
         for name, changes in sides.items():
             say(f"timing the steps of {name}, {burst + 1} of 2")
-            probe = {"pretrain.num_tokens": _PROBE_STEPS * batch, "pretrain.evaluate_bytes": 1}
+            probe = {"pretrain.num_steps": _PROBE_STEPS, "pretrain.evaluate_bytes": 1}
             trained = bench.train({**changes, **probe, "pretrain.seed": burst})
             times[name] += trained.seconds[_PROBE_WARMUP:]
     return {name: max(2, round(seconds / median(rows))) for name, rows in times.items()}

@@ -91,9 +91,6 @@ def open_bench(options: BenchOptions) -> Bench:
 
 def _changed(file: Path, changes: Mapping[str, Any]) -> Recipe:
     tree = read_recipe(file)
-    if any(name in changes for name in ("pretrain.num_tokens", "pretrain.num_steps")):
-        for name in ("num_tokens", "num_steps"):  # only one of them may be given
-            tree.values["stages"]["pretrain"].pop(name, None)
     for path, value in changes.items():
         nested: Any = value
         for part in reversed(["stages", *path.split(".")]):
