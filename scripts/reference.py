@@ -1,4 +1,7 @@
-"""Write docs/reference.md (every command, option and setting) from the code; `--check` only compares."""
+"""Write docs/reference.md (every command, option and setting) and docs/stages.md (every stage of recipes).
+
+Both come from the code; `--check` only compares.
+"""
 
 import sys
 from pathlib import Path
@@ -9,7 +12,7 @@ from malmoi.cli import COMMANDS, cli
 from malmoi.core.config import describe
 from malmoi.serve.settings import ServeSettings
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference.md"
+DOCS = Path(__file__).resolve().parent.parent / "docs"
 
 
 def commands() -> list[str]:
@@ -59,15 +62,51 @@ def render() -> str:
     return "\n".join([*head, *commands(), *settings()]) + "\n"
 
 
+def render_stages() -> str:
+    """What each stage takes, makes, and can be told."""
+    from malmoi.factory.stages import build_stages
+
+    lines = [
+        "# Stages of recipes",
+        "",
+        "Written by `make docs` from the code; do not edit. A recipe gives a stage its settings in a table",
+        '`[stages.NAME]` (`use = "STAGE"` where the name is another), or by `--set NAME.SETTING=VALUE`.',
+        "[From a folder of text to a chat](factory.md) shows them at work.",
+        "",
+    ]
+    stages = build_stages()
+    for name in stages:
+        stage = stages.get(name)
+        takes = ", ".join(
+            f"{role} ({' or '.join(wanted.kinds)}{', optional' if wanted.optional else ''})"
+            for role, wanted in stage.inputs.items()
+        )
+        summary = (stage.__doc__ or "").strip().partition("\n")[0]
+        lines += [f"## {name}", "", summary, "", f"Takes: {takes or 'nothing'}. Makes: {stage.kind}.", ""]
+        lines += ["| setting | default | what it does |", "|---|---|---|"]
+        for path, default, text in describe(stage.config):
+            shown = f"`{default}`" if default and len(default) < 60 else ""
+            lines.append(
+                f"| `{path}` | {shown.replace('|', chr(92) + '|')} | {text.replace('|', chr(92) + '|')} |"
+            )
+        lines.append("")
+    return "\n".join(lines)
+
+
 def main() -> int:
-    """Write the page, or compare it."""
-    page = render()
+    """Write the pages, or compare them."""
+    pages = {DOCS / "reference.md": render(), DOCS / "stages.md": render_stages()}
     if "--check" in sys.argv[1:]:
-        if not PAGE.exists() or PAGE.read_text(encoding="utf-8") != page:
-            sys.stderr.write("docs/reference.md is not what the code says. Run: make docs\n")
-            return 1
-        return 0
-    PAGE.write_text(page, encoding="utf-8")
+        stale = [
+            path.name
+            for path, page in pages.items()
+            if not path.exists() or path.read_text(encoding="utf-8") != page
+        ]
+        if stale:
+            sys.stderr.write(f"not what the code says: {', '.join(stale)}. Run: make docs\n")
+        return 1 if stale else 0
+    for path, page in pages.items():
+        path.write_text(page, encoding="utf-8")
     return 0
 
 

@@ -226,15 +226,28 @@ def _explain(
 
 
 def describe(model: type[BaseModel], *, at: str = "") -> list[tuple[str, str, str]]:
-    """Every setting of a configuration as (path, default, what it does), in the order of the model."""
+    """Every setting of a configuration as (path, default, what it does), in the order of the model.
+
+    Settings of each element of a list are under `name[]`.
+    """
     rows = []
     for name, field in model.model_fields.items():
         path = f"{at}{name}"
-        annotation = field.annotation
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            rows.extend(describe(annotation, at=f"{path}."))
-        else:
-            default = field.get_default(call_default_factory=True)
-            shown = "" if default is None else str(default)
-            rows.append((path, shown, " ".join((field.description or "").split())))
+        inner, suffix = _section(field.annotation)
+        if inner is not None:
+            rows.extend(describe(inner, at=f"{path}{suffix}."))
+            continue
+        default = None if field.is_required() else field.get_default(call_default_factory=True)
+        shown = "" if default is None else str(default)
+        rows.append((path, shown, " ".join((field.description or "").split())))
     return rows
+
+
+def _section(annotation: Any) -> tuple[type[BaseModel] | None, str]:
+    """The model of a field that is a section or a list of sections, and what marks it as a list."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation, ""
+    kinds = [kind for kind in get_args(annotation) if kind not in (type(None), Ellipsis)]
+    if len(kinds) == 1 and isinstance(kinds[0], type) and issubclass(kinds[0], BaseModel):
+        return kinds[0], "[]" if get_origin(annotation) in (tuple, list) else ""
+    return None, ""

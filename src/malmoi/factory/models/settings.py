@@ -22,10 +22,15 @@ class ModelSettings(BaseModel):
     """The one dial: width, heads and all rates follow from it. None: give hidden_size and
     num_hidden_layers."""
     hidden_size: int | None = Field(None, ge=8)
+    """Width of the residual stream; left out, it follows from depth, as do the next four."""
     num_hidden_layers: int | None = Field(None, ge=1)
+    """Decoder blocks."""
     num_attention_heads: int | None = Field(None, ge=1)
+    """Heads of queries."""
     num_key_value_heads: int | None = Field(None, ge=1)
+    """Heads of keys and values; fewer than of queries is grouped-query attention."""
     intermediate_size: int | None = Field(None, ge=8)
+    """Width inside the SwiGLU."""
     rope_theta: float = Field(10_000.0, gt=0)
     """The base of the rotary frequencies; raise it for long contexts."""
     tie_word_embeddings: bool = True
@@ -38,6 +43,7 @@ class ModelSettings(BaseModel):
     mup_base_width: int = Field(256, ge=8)
     """The width at which all of muP's factors are 1."""
     rms_norm_eps: float = Field(1e-6, gt=0)
+    """Added to the mean square in RMSNorm."""
 
     @model_validator(mode="before")
     @classmethod
