@@ -4,7 +4,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -208,6 +208,20 @@ def test_a_missing_rate_is_named() -> None:
     with pytest.raises(ConfigError, match=r"optim.muon_learning_rate is not set"):
         build_optimizer(net, OptimSettings(learning_rate=0.1), None, groups=groups(net))
     build_optimizer(net, OptimSettings(learning_rate=0.1, optimizer="adamw"), None, groups=groups(net))
+
+
+def after_a_step(run: Literal["fp32", "bf16"], **settings: Any) -> torch.Tensor:
+    net = Net()
+    learn(net, build_optimizer(net, OptimSettings(**settings), Rates(), groups=groups(net), precision=run), 1)
+    return net.up.weight.detach()
+
+
+def test_muon_computes_as_the_run_does_unless_told() -> None:
+    wide, low = after_a_step("fp32"), after_a_step("bf16")
+    assert not torch.equal(wide, low)
+    assert (wide - low).norm() < 0.1 * (wide - Net().up.weight.detach()).norm()
+    assert torch.equal(low, after_a_step("fp32", newton_schulz_precision="bfloat16"))
+    assert torch.equal(wide, after_a_step("bf16", newton_schulz_precision="float32"))
 
 
 RANKS = Path(__file__).with_name("optim_ranks.py")

@@ -176,7 +176,7 @@ def time_ours(setup: Setup, precision: Precision, optimizer: Literal["adamw", "m
             StageContext(
                 store=Store(Path(folder)), name="bench", work=Path(folder), seed=1, home=Path(folder)
             ),
-            optimizer=build_optimizer(model, settings),
+            optimizer=build_optimizer(model, settings, precision=precision),
             hooks=Hooks(before_step=mark),
         )
         ends.append(time.perf_counter())

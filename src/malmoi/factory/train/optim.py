@@ -38,8 +38,8 @@ class OptimSettings(BaseModel):
     """Muon's momentum."""
     newton_schulz_steps: int = Field(default=5, ge=1, le=20)
     """Steps of Muon's iteration."""
-    newton_schulz_precision: Literal["float32", "bfloat16"] = "float32"
-    """Type of the products in Muon's iteration; bfloat16 is faster where the processor has it."""
+    newton_schulz_precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Type of the products in Muon's iteration; auto: that of the run's other products."""
     max_norm: float = Field(default=1.0, ge=0.0)
     """Gradients of a larger global norm are scaled down to it; 0: never."""
 
@@ -81,8 +81,15 @@ class Optimizer:
     checkpoints can be read into it in place and resharded like the parameters.
     """
 
-    def __init__(self, parts: Sequence[_Part], muon_parts: Sequence[_Part], settings: OptimSettings) -> None:
+    def __init__(
+        self,
+        parts: Sequence[_Part],
+        muon_parts: Sequence[_Part],
+        settings: OptimSettings,
+        muon_dtype: torch.dtype,
+    ) -> None:
         self._settings = settings
+        self._muon_dtype = muon_dtype
         self._parts = list(parts)
         self._muon_parts = list(muon_parts)
         self._multiplier = 1.0
@@ -134,8 +141,9 @@ class Optimizer:
             momentum.lerp_(param.grad, 1.0 - settings.momentum)
             params.append(param)
             updates.append(torch.lerp(param.grad, momentum, settings.momentum))
-        dtype = torch.bfloat16 if settings.newton_schulz_precision == "bfloat16" else torch.float32
-        directions = orthogonal_updates(updates, num_steps=settings.newton_schulz_steps, dtype=dtype)
+        directions = orthogonal_updates(
+            updates, num_steps=settings.newton_schulz_steps, dtype=self._muon_dtype
+        )
         for param, direction in zip(params, directions, strict=True):
             rows, columns = param.shape
             if part.decay:
@@ -188,6 +196,7 @@ def build_optimizer(
     dial: Rates | None = None,
     *,
     groups: Sequence[Group] | None = None,
+    precision: Literal["fp32", "bf16"] = "fp32",
 ) -> Optimizer:
     """The optimizer of a model's trainable parameters.
 
@@ -196,6 +205,7 @@ def build_optimizer(
         settings: what the user chose.
         dial: gives the rates and the decay that the settings leave open.
         groups: the parameters by role; None: `models.mup.parameter_groups(model)`.
+        precision: of the run's products, which Muon's follow where the settings leave that open.
 
     Raises:
         ConfigError: a rate is given neither by the settings nor by a dial.
@@ -224,7 +234,9 @@ def build_optimizer(
         if others:
             names, params = [n for n, _ in others], [p for _, p in others]
             parts.append(_Part(str(group.role), names, params, rate * group.lr_scale, group_decay))
-    return Optimizer(parts, muon_parts, settings)
+    wanted = settings.newton_schulz_precision
+    low = wanted == "bfloat16" or (wanted == "auto" and precision == "bf16")
+    return Optimizer(parts, muon_parts, settings, torch.bfloat16 if low else torch.float32)
 
 
 def _given(name: str, setting: float | None, default: float | None) -> float:

@@ -120,7 +120,7 @@ class _Pretraining:
         self.model.to(ranks.device)
         shard(self.model, self.model.base_model.layers, ranks)
         rates: Any = self.plan.dial
-        optimizer = build_optimizer(self.model, settings.optim, rates)
+        optimizer = build_optimizer(self.model, settings.optim, rates, precision=self.precision.name)
         energy = EnergyMeter(settings.energy)
         began = time.monotonic()
         state = fit(
