@@ -5,7 +5,6 @@ worker (out of memory). This one runs the same pipelines and keeps the same comp
 can move to datatrove's executors for Slurm and Ray as they are.
 """
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor as Pool
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
@@ -13,13 +12,13 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 from datatrove.executor.local import LocalPipelineExecutor
 from datatrove.pipeline.base import PipelineStep
 from datatrove.utils.stats import PipelineStats
 
+from malmoi.core.child import end_with_parent
 from malmoi.core.errors import MalmoiError
 
 
@@ -107,23 +106,9 @@ def open_pool(workers: int) -> Iterator[Pool | None]:
 
     # forkserver: this process has threads (progress bars), so it must not be forked itself.
     pool = ProcessPoolExecutor(
-        workers, mp_context=multiprocessing.get_context("forkserver"), initializer=_end_with_parent
+        workers, mp_context=multiprocessing.get_context("forkserver"), initializer=end_with_parent
     )
     try:
         yield pool
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _end_with_parent() -> None:
-    """Leave when the main process is gone; a pool's workers would wait for work for ever."""
-    from multiprocessing import parent_process
-
-    parent = parent_process()
-    assert parent is not None, "this runs in workers alone"
-
-    def watch() -> None:
-        parent.join()
-        os._exit(1)
-
-    Thread(target=watch, daemon=True).start()
