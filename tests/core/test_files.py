@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from malmoi.core.errors import DiskFull
-from malmoi.core.files import new_directory, write_json, write_text
+from malmoi.core.files import full, new_directory, write_json, write_text
 
 
 def test_writing_replaces_the_whole_file(tmp_path: Path) -> None:
@@ -36,3 +36,10 @@ def test_a_directory_that_is_there_is_not_replaced(tmp_path: Path) -> None:
         (folder / "a").write_text("x")
     assert list(tmp_path.iterdir()) == [target]
     assert list(target.iterdir()) == []
+
+
+def test_the_lack_of_room_is_known_in_other_libraries_errors(tmp_path: Path) -> None:
+    said = "Error while serializing: I/O error: No space left on device (os error 28)"
+    assert isinstance(full(RuntimeError(said), tmp_path), DiskFull)
+    other = RuntimeError("I/O error: Permission denied (os error 13)")
+    assert full(other, tmp_path) is other

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -93,8 +94,14 @@ def sync_directory(path: Path) -> None:
         os.close(descriptor)
 
 
-def full(error: OSError, path: Path) -> Exception:
-    """`DiskFull` where the error means no room, else the error itself."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+def full(error: Exception, path: Path) -> Exception:
+    """`DiskFull` where the error means no room, else the error itself.
+
+    Libraries in Rust raise errors of their own, which name the system's number in their text.
+    """
+    number = error.errno if isinstance(error, OSError) else None
+    if number is None and (found := re.search(r"\(os error (\d+)\)", str(error))):
+        number = int(found[1])
+    if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return DiskFull(f"no room left to write {path}.", fix="Free some disk space and try again.")
     return error

@@ -140,7 +140,7 @@ def run_recipe(recipe: Recipe, options: RunOptions) -> Run:
         except Exception as error:
             # A bug, or a library's error that no stage explains: its story goes to a file, and people get
             # a sentence.
-            known = full(error, store.root) if isinstance(error, OSError) else error
+            known = full(error, store.root)
             if isinstance(known, MalmoiError):
                 _end(run, "failed", str(known))
                 raise known from error
