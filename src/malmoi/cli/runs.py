@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from malmoi.cli.options import home_option
+from malmoi.core.errors import InvalidInput
 from malmoi.core.store import Run, Store
 
 if TYPE_CHECKING:
@@ -91,6 +92,11 @@ def rerun(run_id: str, again: bool, overrides: Sequence[str], dry_run: bool, qui
 
     store = Store(home / "store")
     record = store.run(run_id).record
+    if record.data is not None and not Path(record.data).is_dir():
+        raise InvalidInput(
+            f"the run {run_id} read the folder {record.data}, which is not there.",
+            fix="Put it back, or give another with: malmoi run RECIPE --data DIR.",
+        )
     before = _digests(store, store.run(run_id))
     tree = ConfigTree()
     tree.merge(record.config, origin=f"the run {run_id}")

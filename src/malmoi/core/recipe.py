@@ -125,7 +125,12 @@ def check_recipe(tree: ConfigTree, stages: Registry[type[Stage[Any]]]) -> Recipe
             f"{tree.origin(('stages',))}: the recipe has no stages.", fix="Add a table [stages.NAME]."
         )
     steps: list[Step] = []
-    for stage_name in tables:
+    for stage_name, table in tables.items():
+        if not isinstance(table, dict):
+            raise ConfigError(
+                f"{tree.origin(('stages', stage_name))}: stages.{stage_name} is {table!r}, not a table.",
+                fix=f"Write [stages.{stage_name}] with the stage's settings below it.",
+            )
         steps.append(_check_step(stage_name, tree.take(("stages", stage_name)), steps, stages, seed))
     return Recipe(
         name=name, title=str(values.get("title", "")), seed=seed, steps=tuple(steps), tables=dict(values)
