@@ -9,6 +9,13 @@ from malmoi.core.errors import InvalidInput
 MAX_EXAMPLES = 20
 
 
+def printable(name: str) -> str:
+    r"""A name as text: what would steer a terminal, or is no Unicode, is escaped (`\x1b`, `\udcff`)."""
+    if name.isprintable():
+        return name
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in name)
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One thing that could not be read."""
@@ -31,7 +38,7 @@ class Problems:
         """Count one, and keep it as an example if it is among the first of its kind."""
         self.counts[reason] += 1
         if self.counts[reason] <= MAX_EXAMPLES:
-            self.examples.append(Problem(reason, where, detail[:200]))
+            self.examples.append(Problem(reason, printable(where), printable(detail[:200])))
 
     def report(self) -> dict[str, Any]:
         """Counts and examples as JSON values."""

@@ -18,7 +18,7 @@ from malmoi.factory.corpus.formats.html import MAX_HTML_BYTES, html_text
 from malmoi.factory.corpus.formats.opening import Unreadable, open_bytes
 from malmoi.factory.corpus.formats.rows import Row, read_json_lines, read_json_list, read_parquet, read_table
 from malmoi.factory.corpus.formats.text import MAX_CHARACTERS, read_text
-from malmoi.factory.corpus.problems import Problems
+from malmoi.factory.corpus.problems import Problems, printable
 from malmoi.factory.corpus.sources import SourceSettings
 
 USUAL_FIELDS = ("text", "content", "document", "body", "article", "review", "comment", "sentence", "code")
@@ -244,7 +244,7 @@ def _string(value: Any) -> str | None:
 def _document(
     source: SourceSettings, relative: str, number: int, text: str, row: Mapping[str, Any]
 ) -> Document:
-    origin = f"{relative}#{number}"
+    origin = f"{printable(relative)}#{number}"
     address = row.get(source.url_field)
     own_id = row.get(source.id_field) if source.id_field else None
     own_license = row.get(source.license_field) if source.license_field else None
