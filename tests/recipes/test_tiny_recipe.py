@@ -10,7 +10,19 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("xllamacpp")
 
-from tiny_runs import RECIPE, SMALL, STAGES, digests, last_run, made, malmoi, read_json, run_recipe, statuses
+from tiny_runs import (
+    RECIPE,
+    SMALL,
+    STAGES,
+    digests,
+    last_run,
+    made,
+    malmoi,
+    prose,
+    read_json,
+    run_recipe,
+    statuses,
+)
 
 from malmoi.cli import main
 from malmoi.core.store import Store
@@ -100,32 +112,6 @@ def test_a_dry_run_says_why(home: Path) -> None:
     ]
     assert "optim.weight_decay = 0.05, was None" in plan[3]
     assert "pretrain will be made first" in plan[4]
-
-
-def prose(number: int) -> str:
-    """A document that no rule has anything against, unlike the others."""
-    towns = ("강릉", "전주", "통영", "안동", "목포", "춘천", "여수")
-    things = (
-        "시장",
-        "항구",
-        "도서관",
-        "박물관",
-        "온실",
-        "천문대",
-        "방앗간",
-        "서점",
-        "극장",
-        "우체국",
-        "학교",
-    )
-    town, thing = towns[number % 7], things[number % 11]
-    return (
-        f"{town}의 {thing}에는 {1900 + number}년부터 이어진 이야기가 있습니다. 사람들은 아침마다 "
-        f"{things[(number * 3 + 1) % 11]} 앞에 모여 {number}번째 노래를 불렀고, 저녁이면 "
-        f"{towns[(number * 5 + 2) % 7]}에서 온 손님에게 따뜻한 차를 내주었습니다. 그래서 지금도 "
-        f"{number + 30}명의 주민이 {thing}을 아끼며, 해마다 {number % 12 + 1}월에는 작은 잔치를 엽니다. "
-        f"올해는 비가 잦아 {things[(number * 7 + 3) % 11]} 안에서 열기로 했습니다."
-    )
 
 
 def write_every_kind(folder: Path) -> None:
