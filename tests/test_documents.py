@@ -45,3 +45,31 @@ def test_the_version_is_one() -> None:
 
     assert f'version = "{__version__}"' in (ROOT / "pyproject.toml").read_text()
     assert f"## {__version__}" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_the_recipes_of_the_factory_page_are_recipes(tmp_path: Path) -> None:
+    from malmoi.core.recipe import check_recipe, read_recipe
+    from malmoi.factory.stages import build_stages
+
+    page = (ROOT / "docs" / "factory.md").read_text(encoding="utf-8")
+    recipes = re.findall(r"```toml\n(.*?)```", page, re.S)
+    assert recipes
+    for text in recipes:
+        (tmp_path / "recipe.toml").write_text(text, encoding="utf-8")
+        check_recipe(read_recipe(tmp_path / "recipe.toml"), build_stages())
+
+
+def test_every_recipe_and_study_that_comes_with_it_is_sound() -> None:
+    from malmoi.cli.ablate import studies
+    from malmoi.cli.run import recipes
+    from malmoi.core.recipe import check_recipe, read_recipe
+    from malmoi.factory.ablate.study import build_recipe, read_study
+    from malmoi.factory.stages import build_stages
+
+    stages = build_stages()
+    for path in recipes().values():
+        assert check_recipe(read_recipe(path), stages).title
+    for path in studies().values():
+        settings, base = read_study(path)
+        for variant in settings.variants:
+            build_recipe(settings, base, variant, 1, stages, {})
