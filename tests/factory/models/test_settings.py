@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch")
 from small_models import small_model  # noqa: E402
 
 from malmoi.core.errors import ConfigError  # noqa: E402
-from malmoi.factory.models.dial import dial, grouped_heads, shape_of, swiglu_size  # noqa: E402
+from malmoi.factory.models.dial import MOST_DECAY, dial, grouped_heads, shape_of, swiglu_size  # noqa: E402
 from malmoi.factory.models.flops import count_parameters, flops_per_token  # noqa: E402
 from malmoi.factory.models.settings import ModelSettings, model_config  # noqa: E402
 
@@ -131,10 +131,12 @@ def test_a_given_horizon_sets_batch_and_rates() -> None:
     assert short.batch_tokens < usual.batch_tokens
     ratio = math.sqrt(short.batch_tokens / usual.batch_tokens)
     assert short.adamw_learning_rate == pytest.approx(usual.adamw_learning_rate * ratio)
-    assert short.muon_learning_rate == pytest.approx(usual.muon_learning_rate * ratio)
-    # The share of the run that AdamW's average looks back on is the same.
+    assert short.muon_learning_rate == usual.muon_learning_rate
+    assert short.weight_decay == MOST_DECAY  # the rule alone would forget within a few steps
+    # Where it does not reach that, AdamW's average looks back on the same share of the run.
+    longer = dial(8, vocab_size=65536, context_length=256)
     spans = [
-        d.batch_tokens / (d.adamw_learning_rate * d.weight_decay * d.horizon_tokens) for d in (usual, short)
+        d.batch_tokens / (d.adamw_learning_rate * d.weight_decay * d.horizon_tokens) for d in (usual, longer)
     ]
     assert spans[0] == pytest.approx(spans[1])
     assert dial(4, vocab_size=16384, context_length=2**20).batch_tokens == 2**20

@@ -6,23 +6,26 @@ Horizon: 12 tokens for each parameter of the matrices and the output head, betwe
 et al. 2022) and the 10.5 to 12 that nanochat found; embeddings that only look up are not counted, a tied
 matrix is.
 Batch: B ~ D^0.383 ("Power Lines", Bergsma et al. 2025), rounded to a power of two.
-Rates: with muP (`mup.py`) width and depth are taken care of; what is left is the batch: rate ~ sqrt(B).
+Rates: with muP (`mup.py`) width and depth are taken care of; what is left is the batch: AdamW's rate goes
+with sqrt(B). Muon's does not: its steps have the same length whatever the noise in them (measured, see
+docs/experiments.md).
 Weight decay: lambda ~ sqrt(B) / D keeps the time scale B / (rate x lambda x D) of AdamW's moving average
-the same share of the run (Wang and Aitchison 2024, arXiv 2405.13698).
+the same share of the run (Wang and Aitchison 2024, arXiv 2405.13698); at most 0.2, as a run far shorter
+than its horizon would forget within a few steps.
 
 With a vocabulary of 16,384 up to depth 6 and of 65,536 from 8 on, tied:
 
 | depth | width | heads (kv) | SwiGLU | parameters | horizon | batch | AdamW | Muon | decay |
 |---|---|---|---|---|---|---|---|---|---|
-| 2 | 128 | 2 (2) | 384 | 2.5 M | 30 M | 16 k | 0.0042 | 0.014 | 0.20 |
+| 2 | 128 | 2 (2) | 384 | 2.5 M | 30 M | 16 k | 0.0042 | 0.02 | 0.20 |
 | 4 | 256 | 4 (2) | 704 | 7.1 M | 86 M | 32 k | 0.006 | 0.02 | 0.099 |
 | 6 | 384 | 6 (2) | 1024 | 15.7 M | 189 M | 32 k | 0.006 | 0.02 | 0.045 |
-| 8 | 512 | 8 (2) | 1408 | 56.1 M | 673 M | 64 k | 0.0085 | 0.028 | 0.018 |
-| 12 | 768 | 12 (3) | 2048 | 125 M | 1.5 B | 128 k | 0.012 | 0.04 | 0.011 |
-| 16 | 1024 | 16 (4) | 2752 | 244 M | 2.9 B | 128 k | 0.012 | 0.04 | 0.0058 |
-| 20 | 1280 | 20 (5) | 3456 | 431 M | 5.2 B | 128 k | 0.012 | 0.04 | 0.0033 |
-| 24 | 1536 | 24 (6) | 4096 | 695 M | 8.3 B | 256 k | 0.017 | 0.057 | 0.0029 |
-| 32 | 2048 | 32 (8) | 5504 | 1.55 B | 18.6 B | 256 k | 0.017 | 0.057 | 0.0013 |
+| 8 | 512 | 8 (2) | 1408 | 56.1 M | 673 M | 64 k | 0.0085 | 0.02 | 0.018 |
+| 12 | 768 | 12 (3) | 2048 | 125 M | 1.5 B | 128 k | 0.012 | 0.02 | 0.011 |
+| 16 | 1024 | 16 (4) | 2752 | 244 M | 2.9 B | 128 k | 0.012 | 0.02 | 0.0058 |
+| 20 | 1280 | 20 (5) | 3456 | 431 M | 5.2 B | 128 k | 0.012 | 0.02 | 0.0033 |
+| 24 | 1536 | 24 (6) | 4096 | 695 M | 8.3 B | 256 k | 0.017 | 0.02 | 0.0029 |
+| 32 | 2048 | 32 (8) | 5504 | 1.55 B | 18.6 B | 256 k | 0.017 | 0.02 | 0.0013 |
 
 Rates are those of the base width; a hidden matrix of depth 32 learns at 0.044 times AdamW's and 0.35 times
 Muon's. The reference rates are the best of the experiment in `transfer.py` with Muon (0.02, and 0.3 of it for
@@ -44,6 +47,7 @@ _REFERENCE_BATCH = 2**15
 _REFERENCE_ADAMW = 0.006
 _REFERENCE_MUON = 0.02
 _REFERENCE_DECAY = 0.1
+MOST_DECAY = 0.2
 
 
 class Dial(BaseModel):
@@ -127,8 +131,8 @@ def dial(depth: int, *, vocab_size: int, context_length: int, horizon_tokens: in
         head_dim=HEAD_DIM,
         intermediate_size=shape.intermediate_size,
         adamw_learning_rate=_REFERENCE_ADAMW * rate,
-        muon_learning_rate=_REFERENCE_MUON * rate,
-        weight_decay=_REFERENCE_DECAY * rate / ratio,
+        muon_learning_rate=_REFERENCE_MUON,
+        weight_decay=min(_REFERENCE_DECAY * rate / ratio, MOST_DECAY),
         batch_tokens=batch,
         horizon_tokens=horizon,
     )

@@ -7,7 +7,7 @@ from typing import Any
 from malmoi.core.errors import ConfigError, InvalidInput
 from malmoi.factory.corpus.tokens import TokenSet
 from malmoi.factory.models.build import build_model, load_model
-from malmoi.factory.models.dial import Dial, dial
+from malmoi.factory.models.dial import MOST_DECAY, Dial, dial
 from malmoi.factory.models.opening import open_any
 from malmoi.factory.models.settings import model_config
 from malmoi.factory.train.extension import Phase, plan_phases
@@ -160,14 +160,13 @@ def _dial(settings: PretrainSettings, model: Any, tokens: TokenSet, horizon: int
     )
     if settings.batch_tokens is None:
         return found
-    # Rates and decay go with the root of the batch (models/dial.py).
+    # AdamW's rate goes with the root of the batch (models/dial.py).
     factor = (settings.batch_tokens / found.batch_tokens) ** 0.5
     return found.model_copy(
         update={
             "batch_tokens": settings.batch_tokens,
             "horizon_tokens": horizon or found.horizon_tokens,
             "adamw_learning_rate": found.adamw_learning_rate * factor,
-            "muon_learning_rate": found.muon_learning_rate * factor,
-            "weight_decay": found.weight_decay * factor,
+            "weight_decay": min(found.weight_decay * factor, MOST_DECAY),
         }
     )
