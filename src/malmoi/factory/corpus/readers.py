@@ -5,6 +5,7 @@ read stands in `formats/`. A file that a wildcard finds is left out if it is hid
 data set, or of a kind that is not text; a path written out in full is always read.
 """
 
+import os
 import re
 import zlib
 from collections.abc import Iterator, Mapping
@@ -63,6 +64,8 @@ def find_files(source: SourceSettings, data: Path, problems: Problems) -> list[s
         # A last `**` alone would find folders only.
         wanted = f"{pattern}/*" if pattern.endswith("**") else pattern
         matches = [data / pattern] if written_out else data.glob(wanted)
+        if "**" in pattern:
+            _count_closed(data, pattern, problems)
         for path in matches:
             if path.is_dir() and not written_out:
                 continue
@@ -76,6 +79,19 @@ def find_files(source: SourceSettings, data: Path, problems: Problems) -> list[s
             else:
                 problems.add(left, relative)
     return sorted(found)
+
+
+def _count_closed(data: Path, pattern: str, problems: Problems) -> None:
+    """Count the folders that `glob` passes over because nobody may look into them."""
+    start = data / pattern.partition("**")[0]
+    if re.search(r"[*?\[]", str(start.relative_to(data))):
+        return  # a wildcard before the `**`: where to begin is not known
+
+    def count(error: OSError) -> None:
+        problems.add("closed_folder", Path(error.filename).relative_to(data).as_posix(), error.strerror or "")
+
+    for _ in os.walk(start, onerror=count):
+        pass
 
 
 def discover_sources(data: Path, problems: Problems) -> list[SourceSettings]:
