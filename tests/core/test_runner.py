@@ -194,6 +194,11 @@ def test_an_artifact_of_another_run_can_be_an_input(options: RunOptions) -> None
     wrong = f'name = "t"\n[stages.double]\ninputs = {{numbers = "{run.record.stages[1].artifact}"}}\n'
     with pytest.raises(ConfigError, match="is not a corpus"):
         run_recipe(recipe(options, text=wrong), options)
+    ran(options)
+    late = PLAIN + '[stages.again]\nuse = "double"\ninputs = {numbers = "corpus-none"}\n'
+    with pytest.raises(UnknownName, match="no artifact 'corpus-none'"):
+        run_recipe(recipe(options, "count.upto=7", text=late), options)
+    assert ran(options) == []  # it was found out before the first stage
 
 
 def test_other_ranks_wait_for_what_rank_0_makes(options: RunOptions) -> None:

@@ -119,6 +119,7 @@ def run_recipe(recipe: Recipe, options: RunOptions) -> Run:
         _require_before(recipe, options)
     if options.rank > 0:
         return _follow(recipe, steps, options)
+    _check_outside(steps, options)
     store = options.store
     try:
         run = _open_run(recipe, options)
@@ -151,6 +152,16 @@ def run_recipe(recipe: Recipe, options: RunOptions) -> Run:
             _end(run, "failed", message)
             raise MalmoiError(message, fix=f"The whole story is in {log}.") from error
     return run
+
+
+def _check_outside(steps: Sequence[Step], options: RunOptions) -> None:
+    """Whether everything that stages read from outside the recipe is there, before hours are spent."""
+    found, names = _Found(options.store), {step.name for step in steps}
+    for step in steps:
+        for role, source in step.inputs.items():
+            if source not in names:
+                found.input(step, role, {})
+        step.stage.outside(step.config, options.data, options.home)
 
 
 def _unwritable(error: OSError, store: Store) -> MalmoiError:
