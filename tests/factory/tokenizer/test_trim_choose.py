@@ -5,7 +5,6 @@ from collections import Counter
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from trim_models import KOREAN, SENTENCES, spm_vocabulary
 
 from malmoi.core.errors import InvalidInput, UnknownName
 from malmoi.factory.tokenizer.trim.choose import choose
@@ -16,6 +15,7 @@ from malmoi.factory.tokenizer.trim.scripts import script_of
 from malmoi.factory.tokenizer.trim.trim import TrimSettings
 from malmoi.factory.tokenizer.trim.unigram import UnigramVocabulary
 from malmoi.factory.tokenizer.trim.vocabulary import Usage, Vocabulary
+from trim_models import KOREAN, SENTENCES, spm_vocabulary
 
 
 def scored() -> ScoredVocabulary:

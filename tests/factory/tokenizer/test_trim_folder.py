@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from trim_models import KOREAN, SENTENCES, write_folder_model
 
 from malmoi.core.errors import ModelFileInvalid, Unsupported
 from malmoi.engine.modelfile import check_model
 from malmoi.factory.tokenizer.trim.folder_file import map_ids
 from malmoi.factory.tokenizer.trim.model import open_trimmable
 from malmoi.factory.tokenizer.trim.trim import Trimming, TrimSettings
+from trim_models import KOREAN, SENTENCES, write_folder_model
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from trim_models import KOREAN, SENTENCES, write_bpe_gguf, write_spm_gguf
 
 from malmoi.core.errors import Conflict, ModelFileInvalid, Unsupported
 from malmoi.engine.modelfile import check_model
@@ -18,6 +17,7 @@ from malmoi.factory.tokenizer.trim.gguf_file import GgufFile, read_file, vocabul
 from malmoi.factory.tokenizer.trim.model import GgufModel, open_trimmable
 from malmoi.factory.tokenizer.trim.render import render_report
 from malmoi.factory.tokenizer.trim.trim import Trimming, TrimSettings
+from trim_models import KOREAN, SENTENCES, write_bpe_gguf, write_spm_gguf
 
 Maker = Callable[[Path], Path]
 MAKERS = pytest.mark.parametrize("make", [write_spm_gguf, write_bpe_gguf], ids=["spm", "bpe"])

@@ -130,3 +130,19 @@ def test_rows_of_skipped_steps_and_missing_figures_are_no_fault() -> None:
     )
 
     Page(text)
+
+
+def test_numbers_that_are_none_are_left_out() -> None:
+    nan, endless = float("nan"), float("inf")
+    row = {
+        "step": 1,
+        "loss": nan,
+        "grad_norm": endless,
+        "tokens": 8,
+        "seconds": nan,
+        "joules": nan,
+        "mfu": nan,
+    }
+    page = render_run_page([row, {"step": 2, "bits_per_byte": {"ko": nan}}], RunFacts(name="wild"))
+    assert "loss nan" in page
+    assert "energy" not in page.lower()

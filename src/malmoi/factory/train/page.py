@@ -1,5 +1,6 @@
 """The HTML page of a training run: one file without links, scripts or fonts, for light and dark screens."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -62,7 +63,7 @@ def _lead(rows: Sequence[Mapping[str, Any]]) -> str:
     parts = [f"{last['step']:,} steps"]
     if "tokens" in last:
         parts.append(f"{last['tokens']:,} tokens")
-    seconds = sum(row.get("seconds", 0.0) for row in steps)
+    seconds = sum(row["seconds"] for row in steps if _is_number(row.get("seconds")))
     if seconds:
         parts.append(f"{_time(seconds)} in steps")
     parts.append(f"loss {last['loss']:.4f}")
@@ -156,7 +157,7 @@ def _flat(settings: Mapping[str, Any], at: str = "") -> Iterable[tuple[str, str]
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _shown(value: str | float) -> str:
