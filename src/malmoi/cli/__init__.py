@@ -1,5 +1,6 @@
 """The command line: one tree, and nothing is imported before its command is asked for."""
 
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
@@ -73,6 +74,9 @@ def cli() -> None:
 
 def main(args: Sequence[str] | None = None, **extra: Any) -> NoReturn:
     """Run the command line; every `MalmoiError` becomes a sentence and its fix, never a traceback."""
+    # Threads that wait by spinning take the cores from each other where a machine is shared: there a training
+    # ran at a fraction of its speed. OpenMP reads this when torch or llama.cpp is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         code = cli.main(args, standalone_mode=False, **extra)
     except MalmoiError as error:
