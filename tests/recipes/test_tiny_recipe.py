@@ -110,7 +110,7 @@ def test_a_dry_run_says_why(home: Path) -> None:
         ["gguf", "run"],
         ["complete", "run"],
     ]
-    assert "optim.weight_decay = 0.05, was None" in plan[3]
+    assert "optim.weight_decay = 0.05, was 0.1" in plan[3]
     assert "pretrain will be made first" in plan[4]
 
 

@@ -104,6 +104,11 @@ def read_json(artifact: Artifact, file: str) -> Any:
     return json.loads((artifact.path / file).read_bytes())
 
 
+def _hear_ctrl_c() -> None:
+    """Undo what a shell does to commands in its background: they and their children ignore Ctrl+C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Child:
     """A run in a process group of its own, so that a signal reaches its workers as a terminal's would."""
 
@@ -120,6 +125,7 @@ class Child:
                 stdout=subprocess.DEVNULL,
                 stderr=errors,
                 start_new_session=True,
+                preexec_fn=_hear_ctrl_c,
             )
 
     def __enter__(self) -> "Child":

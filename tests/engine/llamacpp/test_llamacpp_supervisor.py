@@ -19,6 +19,13 @@ Spec = Callable[..., ServerSpec]
 QUICK = Watch(every=0.05, answer_within=0.3, failures=2, first_delay=0.01, patience=5.0)
 
 
+@pytest.fixture
+def new_children() -> Callable[[], list[psutil.Process]]:
+    """The child processes that were not there before; other tests may have left servers of multiprocessing."""
+    before = {child.pid for child in psutil.Process().children()}
+    return lambda: [child for child in psutil.Process().children() if child.pid not in before]
+
+
 def alive(pid: int | None) -> bool:
     assert pid is not None
     return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
@@ -131,7 +138,9 @@ async def test_after_a_crash_a_model_that_cannot_be_loaded_again_is_given_up(fak
     await supervisor.close()
 
 
-async def test_whoever_waits_for_a_restart_is_told_in_time(fake_spec: Spec) -> None:
+async def test_whoever_waits_for_a_restart_is_told_in_time(
+    fake_spec: Spec, new_children: Callable[[], list[psutil.Process]]
+) -> None:
     watch = Watch(every=0.05, first_delay=0.01, patience=0.05)
     supervisor = Supervisor(fake_spec("ready", "hang"), name="m", watch=watch)
     await supervisor.start()
@@ -141,7 +150,7 @@ async def test_whoever_waits_for_a_restart_is_told_in_time(fake_spec: Spec) -> N
     with pytest.raises(EngineUnavailable, match="restarting"):
         await supervisor.child()
     await asyncio.wait_for(supervisor.close(), 4)
-    assert not psutil.Process().children()
+    assert not new_children()
 
 
 async def test_close_wakes_whoever_waits_for_a_restart(fake_spec: Spec) -> None:
@@ -157,13 +166,17 @@ async def test_close_wakes_whoever_waits_for_a_restart(fake_spec: Spec) -> None:
         await waiting
 
 
-async def test_a_load_that_hangs_is_ended(fake_spec: Spec) -> None:
+async def test_a_load_that_hangs_is_ended(
+    fake_spec: Spec, new_children: Callable[[], list[psutil.Process]]
+) -> None:
     with pytest.raises(LoadFailed, match="took longer"):
         await start_child(fake_spec("hang"), timeout=0.3)
-    assert not psutil.Process().children()
+    assert not new_children()
 
 
-async def test_a_cancelled_load_leaves_no_process(fake_spec: Spec) -> None:
+async def test_a_cancelled_load_leaves_no_process(
+    fake_spec: Spec, new_children: Callable[[], list[psutil.Process]]
+) -> None:
     spec = fake_spec("hang")
     starting = asyncio.create_task(start_child(spec))
     while not spec.model.with_suffix(".starts").exists():
@@ -171,7 +184,7 @@ async def test_a_cancelled_load_leaves_no_process(fake_spec: Spec) -> None:
     starting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await starting
-    assert not psutil.Process().children()
+    assert not new_children()
 
 
 def test_a_killed_parent_leaves_no_orphan(fake_spec: Spec) -> None:
