@@ -21,7 +21,7 @@ QUICK = Watch(every=0.05, answer_within=0.3, failures=2, first_delay=0.01, patie
 
 @pytest.fixture
 def new_children() -> Callable[[], list[psutil.Process]]:
-    """The child processes that were not there before; other tests may have left servers of multiprocessing."""
+    """The child processes that were not there before; other tests may have left some of multiprocessing."""
     before = {child.pid for child in psutil.Process().children()}
     return lambda: [child for child in psutil.Process().children() if child.pid not in before]
 
