@@ -6,7 +6,7 @@
     repeat = "pretrain"                  # the stage that gets another seed each time
     seeds = [1, 2, 3]
     baseline = "byte"                    # the others are compared with it
-    losses = ["pretrain.bits_per_byte.ko"]   # lower is better
+    losses = ["pretrain.bits_per_byte.language/ko"]   # lower is better
     scores = ["fewshot.mean_accuracy"]       # higher is better
 
     [common]
