@@ -50,9 +50,9 @@ class SpeedSettings(BaseModel):
     micro_batch_tokens: int = Field(8192, ge=2)
     """Tokens that our loop puts through the model at once."""
     repeats: int = Field(5, ge=1)
-    warmup_steps: int = Field(3, ge=1)
+    warmup_steps: int = Field(2, ge=1)
     """Steps of each run that are not timed."""
-    num_steps: int = Field(8, ge=1)
+    num_steps: int = Field(6, ge=1)
     """Steps of each run that are timed."""
     precisions: tuple[Precision, ...] = ("bf16", "fp32")
 
