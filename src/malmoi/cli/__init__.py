@@ -24,6 +24,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "tokenizer": ("malmoi.cli.tokenizer:tokenizer", "Train, measure, look at and trim tokenizers."),
     "plan": ("malmoi.cli.plan:plan", "Plan a training: time, memory, layout, energy and cost."),
     "ablate": ("malmoi.cli.ablate:ablate", "Find out what a change is worth, and whether it is noise."),
+    "evals": ("malmoi.cli.evals:evals", "Judge a model: benchmarks with intervals, every answer kept."),
+    "safety": ("malmoi.cli.safety:safety", "Keep a model from harm: classifiers, the guard, red-teaming."),
     "artifacts": ("malmoi.cli.artifacts:artifacts", "List, verify and remove what runs have made."),
     "config": ("malmoi.cli.config:config", "Show every setting, its present value, and what it does."),
     "bench": ("malmoi.cli.bench:bench", "Measure this installation."),
@@ -31,24 +33,32 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
 
 
 class LazyGroup(click.Group):
-    """A group whose commands are imported when they are used."""
+    """A group whose commands are imported when they are used.
+
+    Args:
+        table: name -> (`module:attribute`, what it does), in the order of the help.
+    """
+
+    def __init__(self, *args: Any, table: Mapping[str, tuple[str, str]], **extra: Any) -> None:
+        super().__init__(*args, **extra)
+        self.table = table
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names in the order of the table."""
-        return list(COMMANDS)
+        return list(self.table)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import and return the command."""
-        if cmd_name not in COMMANDS:
+        if cmd_name not in self.table:
             return None
-        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        module, _, attribute = self.table[cmd_name][0].partition(":")
         command: click.Command = getattr(import_module(module), attribute)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing them."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+            formatter.write_dl([(name, text) for name, (_, text) in self.table.items()])
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -57,15 +67,17 @@ class LazyGroup(click.Group):
         from difflib import get_close_matches
 
         name = args[0]
-        if name not in COMMANDS and not name.startswith("-"):
-            near = get_close_matches(name, COMMANDS, n=2, cutoff=0.5)
+        if name not in self.table and not name.startswith("-"):
+            near = get_close_matches(name, self.table, n=2, cutoff=0.5)
             meant = f" Did you mean {' or '.join(near)}?" if near else ""
             ctx.fail(f"there is no command {name!r}.{meant}")
         return super().resolve_command(ctx, args)
 
 
 @click.group(
-    cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+    cls=LazyGroup,
+    table=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, prog_name="malmoi")
 def cli() -> None:

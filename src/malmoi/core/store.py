@@ -34,6 +34,7 @@ ArtifactKind = Literal[
     "model",
     "adapter",
     "reward",
+    "classifier",
     "preferences",
     "quantized",
     "index",

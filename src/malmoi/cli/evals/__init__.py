@@ -1,0 +1,15 @@
+"""`malmoi evals`: judge a model, look at the answers, compare, and study how it learns from examples."""
+
+from collections.abc import Mapping
+
+import click
+
+from malmoi.cli import LazyGroup
+
+# name -> (where it is, what it does), in the order of the help.
+COMMANDS: Mapping[str, tuple[str, str]] = {}
+
+
+@click.group(cls=LazyGroup, table=COMMANDS)
+def evals() -> None:
+    """Judge a model: benchmarks with intervals, every answer kept."""
