@@ -1,4 +1,4 @@
-"""What an evaluation found, on disk: results.json (figures) and items.jsonl (every prompt, answer and grade)."""
+"""What an evaluation found: results.json has the figures, items.jsonl every prompt, answer and grade."""
 
 import json
 from collections.abc import Iterable, Iterator
