@@ -162,7 +162,7 @@ def megabytes(size: float) -> str:
 
 def excerpt(text: str, length: int = EXCERPT) -> str:
     """The beginning of a text, without personal data: rejects were dropped before it was taken out."""
-    from malmoi.factory.corpus.pii import PiiSettings, remove_pii
+    from malmoi.core.pii import PiiSettings, remove_pii
 
     # A little more than is shown, so that a number at the end is seen whole.
     shown = remove_pii(text[: length + 64], PiiSettings())[0][:length]

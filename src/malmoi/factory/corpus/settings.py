@@ -4,11 +4,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from malmoi.core.pii import PiiSettings
 from malmoi.core.stage import NEUTRAL, StageConfig
 from malmoi.factory.corpus.decontaminate import DecontaminationSettings
 from malmoi.factory.corpus.minhash import MinHashSettings
 from malmoi.factory.corpus.mix import MixtureSettings
-from malmoi.factory.corpus.pii import PiiSettings
 from malmoi.factory.corpus.provenance import ProvenanceSettings
 from malmoi.factory.corpus.quality import QualitySettings
 from malmoi.factory.corpus.sources import SourceSettings

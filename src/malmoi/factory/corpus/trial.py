@@ -36,9 +36,10 @@ def try_file(path: Path, problems: Problems, *, language: str = "auto") -> Itera
     Raises:
         InvalidInput: there is no such file.
     """
+    from malmoi.core.pii import PiiSettings
     from malmoi.factory.corpus.language import Identify
     from malmoi.factory.corpus.normalize import Normalize
-    from malmoi.factory.corpus.pii import PiiSettings, RemovePii
+    from malmoi.factory.corpus.pii import RemovePii
     from malmoi.factory.corpus.readers import read_file
     from malmoi.factory.corpus.sources import SourceSettings
 
