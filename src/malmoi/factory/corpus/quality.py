@@ -13,9 +13,7 @@ seed.
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +21,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from malmoi.core.errors import InvalidInput
 from malmoi.core.files import write_bytes, write_json
+from malmoi.engine.classify.calibration import calibration_error, fit_platt, sigmoid
+from malmoi.engine.classify.ngrams import codes_of, counted, hashed_ngrams
 from malmoi.factory.corpus.documents import Document
 
 Floats = NDArray[np.float32]
@@ -101,7 +101,7 @@ class QualityScorer:
         if not buckets.size:
             return 0.0
         margin = float(self.weights[buckets] @ values) + self.bias
-        return float(_sigmoid(self.scale * margin + self.shift))
+        return float(sigmoid(self.scale * margin + self.shift))
 
     def save(self, folder: Path) -> None:
         """Write `quality.safetensors` and `quality.json` into `folder`.
@@ -156,36 +156,12 @@ def features(text: str, bits: int) -> Features:
     """The n-gram buckets of a text's sample, sorted, and their values."""
     sample = text if len(text) <= SAMPLE else _sample(text)
     sample = " ".join(sample.lower().split())
-    codes = np.frombuffer(sample.encode("utf-32-le", "surrogatepass"), dtype=np.uint32).astype(np.uint64)
-    codes[(codes >= 48) & (codes <= 57)] = 48  # every digit is a 0
-    parts = []
-    for n in ORDERS:
-        if codes.size >= n:
-            hashes = np.zeros(codes.size - n + 1, dtype=np.uint64)
-            for place, factor in enumerate(_factors(n)):
-                hashes += codes[place : place + hashes.size] * factor
-            parts.append(hashes >> np.uint64(64 - bits))  # the high bits are the mixed ones
-    if not parts:
-        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float32)
-    buckets, counts = np.unique(np.concatenate(parts), return_counts=True)
-    values = np.log1p(counts).astype(np.float32)
-    return buckets.astype(np.int64), values / np.float32(np.linalg.norm(values))
+    return counted(hashed_ngrams(codes_of(sample), ORDERS, bits))
 
 
 def _sample(text: str) -> str:
     middle = (len(text) - WINDOW) // 2
     return f"{text[:WINDOW]} {text[middle : middle + WINDOW]} {text[-WINDOW:]}"
-
-
-@cache
-def _factors(n: int) -> Any:
-    """Odd 64-bit factors for the places of an n-gram, from a fixed seed: scorers outlive programs."""
-    draws = np.random.default_rng(n).integers(0, 1 << 63, size=n, dtype=np.uint64)
-    return draws * np.uint64(2) + np.uint64(1)
-
-
-def _sigmoid(value: Any) -> Any:
-    return 1.0 / (1.0 + np.exp(-np.clip(value, -30.0, 30.0)))
 
 
 def train_scorer(
@@ -219,8 +195,8 @@ def train_scorer(
     def margins(rows: NDArray[np.int64]) -> NDArray[np.float64]:
         return np.array([float(weights[examples[row][0]] @ examples[row][1]) + bias for row in rows])
 
-    scale, shift = _calibrate(margins(calibration), labels[calibration])
-    scores = _sigmoid(scale * margins(test) + shift)
+    scale, shift = fit_platt(margins(calibration), labels[calibration])
+    scores = sigmoid(scale * margins(test) + shift)
     report = measure(scores, labels[test], good=len(sides[1]), bad=len(sides[0]))
     return QualityScorer(weights, bias, scale, shift, report)
 
@@ -271,7 +247,7 @@ def _fit(
                 continue
             label = labels[row]
             old = weights[buckets]
-            error = float(_sigmoid(float(old @ values) + bias) - label)
+            error = float(sigmoid(float(old @ values) + bias) - label)
             error *= 0.5 / (good_share if label else 1.0 - good_share)
             gradient = np.float32(error) * values + np.float32(settings.l2) * old
             squares[buckets] += gradient * gradient
@@ -279,27 +255,6 @@ def _fit(
             bias_square += error * error
             bias -= settings.learning_rate * error / bias_square**0.5
     return weights, bias
-
-
-def _calibrate(margins: NDArray[np.float64], labels: NDArray[np.float64]) -> tuple[float, float]:
-    """Platt's two numbers by Newton's method, on smoothed targets and balanced sides."""
-    good, bad = labels.sum(), (1 - labels).sum()
-    target = np.where(labels > 0, (good + 1) / (good + 2), 1 / (bad + 2))
-    weight = np.where(labels > 0, 0.5 / good, 0.5 / bad)
-    # Newton needs margins of about 1.
-    unit = float(np.abs(margins).mean()) or 1.0
-    inputs = np.stack([margins / unit, np.ones_like(margins)])
-    solution = np.array([1.0, 0.0])
-    for _ in range(50):
-        chance = _sigmoid(solution @ inputs)
-        gradient = inputs @ (weight * (chance - target)) + 1e-4 * solution
-        curvature = (inputs * (weight * chance * (1 - chance))) @ inputs.T + 1e-4 * np.eye(2)
-        step = np.linalg.solve(curvature, gradient)
-        solution = solution - np.clip(step, -2.0, 2.0)
-        if float(np.abs(step).max()) < 1e-9:
-            break
-    # More of the good must never lower the score, however few texts it was calibrated on.
-    return max(1e-3, float(solution[0]) / unit), float(solution[1])
 
 
 def measure(
@@ -318,19 +273,13 @@ def measure(
     higher = (scores[is_good][:, None] > scores[~is_good][None, :]).mean()
     equal = (scores[is_good][:, None] == scores[~is_good][None, :]).mean()
     weight = np.where(is_good, 0.5 / is_good.sum(), 0.5 / (~is_good).sum())
-    classes = np.minimum((scores * 10).astype(np.int64), 9)
-    error = 0.0
-    for one in np.unique(classes):
-        rows = classes == one
-        total = float(weight[rows].sum())
-        error += abs(float((weight[rows] * (scores[rows] - labels[rows])).sum()) / total) * total
     return QualityReport(
         good=good,
         bad=bad,
         measured=int(labels.size),
         accuracy=round(sum(sides) / 2, 4),
         auc=round(float(higher + equal / 2), 4),
-        calibration_error=round(error, 4),
+        calibration_error=round(calibration_error(scores, labels, weight), 4),
     )
 
 

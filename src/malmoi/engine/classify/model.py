@@ -1,0 +1,207 @@
+"""A trained classifier of text: linear models on n-grams and small networks on a sentence encoder, mixed.
+
+    x = tf-idf of the text's n-grams, of length one          e = the sentence encoder's vector
+    a = x W + w                                              b = relu(e V + v) U + u
+    p = softmax(m_1 * a + m_2 * b + s)
+
+m and s are fitted on texts that the members have not seen, which calibrates the mixture (vector scaling, Guo
+et al. 2017, of stacked members, Wolpert 1992). A context's n-grams are others than the text's, and its vector
+c joins e as (e, c, e * c). Numpy only; every question shares the n-grams and the encoder's one run.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from malmoi.core.errors import InvalidInput
+from malmoi.core.hangul.disguise import undisguise
+from malmoi.engine.classify.base import LabelGroup
+from malmoi.engine.classify.calibration import softmax
+from malmoi.engine.classify.encoder import SentenceEncoder, shared_encoder
+from malmoi.engine.classify.folder import ClassifierFile, NgramSettings, Tensors, read_classifier
+from malmoi.engine.classify.ngrams import text_ngrams
+
+Array = NDArray[np.float32]
+PIECE = 600
+"""Characters of a piece: the encoder averages over its text, which drowns what stands once in a long one."""
+OVERLAP = 60
+"""Characters that neighbouring pieces share, so that nothing hides where they meet."""
+_CONTEXT = 0x55555555
+"""Flips bits of a context's buckets: its n-grams are others than the text's."""
+
+
+class MixedClassifier:
+    """A classifier in memory: a `TextClassifier`.
+
+    Args:
+        about: what it is.
+        tensors: its numbers (folder.py).
+        encoder: of sentences; None: the one of this process.
+    """
+
+    def __init__(
+        self, about: ClassifierFile, tensors: Tensors, *, encoder: SentenceEncoder | None = None
+    ) -> None:
+        self.about = about
+        self._groups = about.groups()
+        self._labels = tuple(label for group in self._groups for label in group.labels)
+        self._encoder = encoder or shared_encoder()
+        self._index = tensors["buckets"].astype(np.int64) if "buckets" in tensors else np.zeros(0, np.int64)
+        self._idf = tensors.get("idf", np.zeros(0, np.float32))
+        linear = [question for question in about.questions if "ngrams" in question.members]
+        # One table for all questions, so that a text's rows are gathered once.
+        self._table = (
+            np.concatenate([tensors[f"{q.name}/ngrams"] for q in linear], axis=1) if linear else None
+        )
+        self._tensors = {
+            name: array.astype(np.float32)
+            for name, array in tensors.items()
+            if "/" in name and not name.endswith("/ngrams")
+        }
+        self._encodes = any("encoder" in question.members for question in about.questions)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """All labels: the columns of `predict`."""
+        return self._labels
+
+    @property
+    def groups(self) -> tuple[LabelGroup, ...]:
+        """The questions, in the order of their labels."""
+        return self._groups
+
+    def predict(self, texts: Sequence[str], contexts: Sequence[str] | None = None) -> Array:
+        """Probabilities: (N, L), those of a group summing to one.
+
+        A text longer than `PIECE` characters is judged piece by piece; for each question the piece with the
+        least harmless probability counts.
+
+        Raises:
+            InvalidInput: the numbers of texts and contexts differ.
+            MissingExtra: the sentence encoder is not installed.
+        """
+        if contexts is not None and len(contexts) != len(texts):
+            raise InvalidInput(f"{len(texts)} texts have {len(contexts)} contexts.", field="contexts")
+        pieces, before, owner = [], [], []
+        for row, text in enumerate(texts):
+            for piece in cut(text):
+                pieces.append(piece)
+                before.append(contexts[row][-PIECE:] if contexts is not None else "")
+                owner.append(row)
+        chances = self._predict(pieces, before)
+        if len(pieces) == len(texts):
+            return chances
+        return self._riskiest(chances, np.array(owner), len(texts))
+
+    def _riskiest(self, chances: Array, owner: NDArray[np.int64], count: int) -> Array:
+        result = np.empty((count, len(self._labels)), dtype=np.float32)
+        begins = np.searchsorted(owner, np.arange(count))
+        at = 0
+        for group in self._groups:
+            columns = slice(at, at + len(group.labels))
+            harmless = chances[:, at + group.labels.index(group.harmless)]
+            for row in range(count):
+                end = begins[row + 1] if row + 1 < count else len(owner)
+                worst = begins[row] + int(harmless[begins[row] : end].argmin())
+                result[row, columns] = chances[worst, columns]
+            at += len(group.labels)
+        return result
+
+    def _predict(self, texts: Sequence[str], contexts: Sequence[str]) -> Array:
+        chances = np.empty((len(texts), len(self._labels)), dtype=np.float32)
+        if not texts:
+            return chances
+        linear = self._linear(texts, contexts)
+        vectors = self._vectors(texts, contexts)
+        at = column = 0
+        for question in self.about.questions:
+            name, width = question.name, len(question.labels)
+            mix = self._tensors[f"{name}/mix"]
+            logits = np.broadcast_to(self._tensors[f"{name}/shift"], (len(texts), width)).copy()
+            for weight, member in zip(mix, question.members, strict=True):
+                if member == "ngrams":
+                    found = linear[:, column : column + width] + self._tensors[f"{name}/ngrams_bias"]
+                    column += width
+                else:
+                    found = self._network(name, vectors)
+                logits += weight * found
+            chances[:, at : at + width] = softmax(logits)
+            at += width
+        return chances
+
+    def _linear(self, texts: Sequence[str], contexts: Sequence[str]) -> Array:
+        """Products of n-gram weights, all questions side by side: (N, sum of labels)."""
+        if self._table is None:
+            return np.zeros((len(texts), 0), dtype=np.float32)
+        result = np.zeros((len(texts), self._table.shape[1]), dtype=np.float32)
+        for row, (text, context) in enumerate(zip(texts, contexts, strict=True)):
+            buckets, counts = count_ngrams(text, context, self.about.ngrams)
+            place = np.searchsorted(self._index, buckets)
+            place[place == self._index.size] = 0
+            known = self._index[place] == buckets if self._index.size else np.zeros(0, dtype=bool)
+            place = place[known]
+            if place.size:
+                values = counts[known] * self._idf[place]
+                values /= np.linalg.norm(values)
+                result[row] = values @ self._table[place]
+        return result
+
+    def _vectors(self, texts: Sequence[str], contexts: Sequence[str]) -> Array:
+        """(N, 3 * 512): of the text, of its context, and their product."""
+        if not self._encodes:
+            return np.zeros((len(texts), 0), dtype=np.float32)
+        return encode(self._encoder, texts, contexts)
+
+    def _network(self, name: str, vectors: Array) -> Array:
+        own = self._tensors
+        units = vectors[:, : own[f"{name}/hidden"].shape[0]] @ own[f"{name}/hidden"]
+        units = np.maximum(units + own[f"{name}/hidden_bias"], 0)
+        result: Array = units @ own[f"{name}/out"] + own[f"{name}/out_bias"]
+        return result
+
+
+def cut(text: str) -> list[str]:
+    """A text in pieces of at most `PIECE` characters, which overlap."""
+    if len(text) <= PIECE:
+        return [text]
+    step = PIECE - OVERLAP
+    return [text[begin : begin + PIECE] for begin in range(0, len(text) - OVERLAP, step)]
+
+
+def count_ngrams(text: str, context: str, settings: NgramSettings) -> tuple[NDArray[np.int64], Array]:
+    """Buckets in order, and log(1 + count) of each, of a text and its context."""
+    orders = {"surface_orders": settings.surface_orders, "jamo_orders": settings.jamo_orders}
+    parts = text_ngrams(text, bits=settings.bits, words=settings.words, **orders)
+    if context:
+        flip = np.uint64(_CONTEXT & ((1 << settings.bits) - 1))
+        before = text_ngrams(context, bits=settings.bits, words=settings.words, **orders)
+        parts += [buckets ^ flip for buckets in before]
+    if not parts:
+        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float32)
+    buckets, counts = np.unique(np.concatenate(parts), return_counts=True)
+    return buckets.astype(np.int64), np.log1p(counts).astype(np.float32)
+
+
+def encode(encoder: SentenceEncoder, texts: Sequence[str], contexts: Sequence[str]) -> Array:
+    """The vectors of texts, of their contexts (zeros for none), and their products: (N, 3 * 512)."""
+    plain = [undisguise(text) for text in texts]
+    first = encoder.encode(plain)
+    second = encoder.encode([undisguise(text) for text in contexts])
+    return np.concatenate([first, second, first * second], axis=1)
+
+
+def load_classifier(folder: Path, *, encoder: SentenceEncoder | None = None) -> MixedClassifier:
+    """Open a classifier; the sentence encoder is only read when a text needs it.
+
+    Args:
+        folder: where it lies.
+        encoder: of sentences; None: the one of this process.
+
+    Raises:
+        NotFound: there is no classifier.
+        InvalidInput: classifier.json is damaged, or does not fit the numbers.
+        ModelFileInvalid: classifier.safetensors is damaged.
+    """
+    return MixedClassifier(*read_classifier(folder), encoder=encoder)
