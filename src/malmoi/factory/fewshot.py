@@ -7,7 +7,6 @@ learned (Brown et al. 2020, section 2.4). Each accuracy comes with its chance le
 import asyncio
 import hashlib
 import math
-import random
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -19,7 +18,7 @@ from malmoi.core.files import write_json
 from malmoi.core.stage import Input, Stage, StageConfig, StageContext
 from malmoi.core.store import Artifact, ArtifactKind
 from malmoi.tasks.base import Example
-from malmoi.tasks.table import TableTask, open_task
+from malmoi.tasks.table import TableTask, choose_shots, open_task
 
 _Z95 = 1.96
 
@@ -54,7 +53,7 @@ class FewshotStage(Stage[FewshotConfig]):
         found = {}
         for task in _tasks(config, data):
             for split in {config.split, "train"} if config.shots else {config.split}:
-                content = task.file(split).read_bytes()
+                content = b"".join(path.read_bytes() for path in task.paths(split))
                 found[f"{task.name}:{split}"] = hashlib.sha256(content).hexdigest()
         return found
 
@@ -87,8 +86,9 @@ async def _score_all(config: FewshotConfig, model: Artifact, context: StageConte
             pool = task.examples("train") if config.shots else ()
             pairs: list[tuple[str, str]] = []
             for item in items:
-                prompt = task.prompt(item, _shots(pool, config.shots, context.seed, item))
-                pairs.extend((prompt, f" {choice}") for choice in item.choices)
+                shots = choose_shots(task, item, config.shots, context.seed, pool=pool)
+                prompt = task.prompt(item, shots, form="cloze")
+                pairs.extend((prompt, text) for text in task.continuations(item, form="cloze"))
             found: list[float] = []
             with context.progress.task(f"Score {task.name}", total=len(pairs), unit="choices") as shown:
                 for start in range(0, len(pairs), 64):
@@ -100,11 +100,6 @@ async def _score_all(config: FewshotConfig, model: Artifact, context: StageConte
         await engine.close()
     accuracies = [score["accuracy"] for score in scores.values()]
     return {"tasks": scores, "mean_accuracy": sum(accuracies) / len(accuracies)}
-
-
-def _shots(pool: Sequence[Example], count: int, seed: int, item: Example) -> Sequence[Example]:
-    """Solved examples for an item: the same ones for every model."""
-    return random.Random(f"{seed}:{item.id}").sample(pool, min(count, len(pool)))  # noqa: S311
 
 
 def grade_choices(task: TableTask, items: Sequence[Example], logprobs: Sequence[float]) -> dict[str, float]:
