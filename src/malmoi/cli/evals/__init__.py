@@ -7,7 +7,10 @@ import click
 from malmoi.cli import LazyGroup
 
 # name -> (where it is, what it does), in the order of the help.
-COMMANDS: Mapping[str, tuple[str, str]] = {}
+COMMANDS: Mapping[str, tuple[str, str]] = {
+    "labels": ("malmoi.cli.evals.labels:labels", "Do the labels of demonstrations matter to a model?"),
+    "corpora": ("malmoi.cli.evals.corpora:corpora", "What do the sources of its text teach a model?"),
+}
 
 
 @click.group(cls=LazyGroup, table=COMMANDS)
