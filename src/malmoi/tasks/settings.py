@@ -93,6 +93,9 @@ class TableSettings(BaseModel):
     """Template of the whole text in letters form; by default question, `options`, and 정답: or Answer:."""
     letters: str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
     """What the choices are called in letters form."""
+    scored: str = ""
+    """Template (as `shown_question`) of a text that is scored after each choice, instead of the choice: the
+    choice belongs to the prompt then (Winogrande's partial evaluation)."""
     default_form: Literal["cloze", "letters"] = "cloze"
     """How the field asks a choice task."""
 
@@ -106,6 +109,8 @@ class TableSettings(BaseModel):
     """Where solved examples come from; of a list, the first whose files are there."""
     shot_rows: ShotRows = "random"
     """`first`: the first rows for every item; `random`: others for each item, the same for each model."""
+    shots_of_category: bool = False
+    """Whether solved examples are of the item's own category, where the pool has such."""
     stop: tuple[str, ...] = ()
     """Strings that end a generated answer."""
     max_tokens: int = Field(default=256, ge=1)

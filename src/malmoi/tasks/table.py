@@ -61,6 +61,7 @@ class TableTask:
         self._where = templates.expression("where", settings.where or "true")
         self._description = templates.text("description", settings.description, _ASKED)
         self._shown = templates.text("shown_question", settings.shown_question, _ASKED)
+        self._scored = templates.text("scored", settings.scored, _ASKED)
         self._grader = self._build_grader()
         self.info = self._info()
 
@@ -105,6 +106,11 @@ class TableTask:
     def shot_rows(self) -> ShotRows:
         """Which rows of the shots' split are taken."""
         return self.settings.shot_rows
+
+    @property
+    def shots_of_category(self) -> bool:
+        """Whether solved examples are of the item's own category."""
+        return self.settings.shots_of_category
 
     # Reading.
 
@@ -256,7 +262,7 @@ class TableTask:
     def solution(self, example: Example, *, form: Form = "default") -> str:
         """The right answer as it stands after its question, with what comes between."""
         if not self._by_letters(form):
-            return self.settings.answer_prefix + example.answer
+            return self.settings.answer_prefix + example.answer + self._rest(example)
         letters = letters_of(example, self.settings.letters)
         return f" {letters[example.choices.index(example.answer)]}"
 
@@ -267,10 +273,28 @@ class TableTask:
         return self.description(example) + asked
 
     def continuations(self, example: Example, *, form: Form = "default") -> Sequence[str]:
-        """What is scored for each choice after the prompt, in their order, with the space before it."""
+        """What is scored for each choice after its prompt, in their order, with the space before it."""
+        if self.settings.scored and not self._by_letters(form):
+            return (self._rest(example),) * len(example.choices)
         if not self._by_letters(form):
             return tuple(self.settings.answer_prefix + choice for choice in example.choices)
         return tuple(f" {letter}" for letter in letters_of(example, self.settings.letters))
+
+    def prompts(
+        self, example: Example, shots: Sequence[Example] = (), *, form: Form = "default"
+    ) -> Sequence[str]:
+        """The prompt before each of the continuations: one and the same, but where `scored` is said.
+
+        Then each prompt ends with its choice, and all continuations are the text after it.
+        """
+        prompt = self.prompt(example, shots, form=form)
+        if self.settings.scored and not self._by_letters(form):
+            between = self.settings.answer_prefix if example.question else ""
+            return tuple(prompt + between + choice for choice in example.choices)
+        return (prompt,) * len(example.choices)
+
+    def _rest(self, example: Example) -> str:
+        return self._scored(**self._known(example, with_options=False))
 
     def _by_letters(self, form: Form) -> bool:
         return self.info.kind == "choice" and self.form_of(form) == "letters"
