@@ -2,5 +2,6 @@
 
 from malmoi.core.pii.find import KINDS, Finding, find_pii
 from malmoi.core.pii.remove import REPLACEMENTS, PiiSettings, remove_pii
+from malmoi.core.pii.stream import PiiStream
 
-__all__ = ["KINDS", "REPLACEMENTS", "Finding", "PiiSettings", "find_pii", "remove_pii"]
+__all__ = ["KINDS", "REPLACEMENTS", "Finding", "PiiSettings", "PiiStream", "find_pii", "remove_pii"]

@@ -32,7 +32,7 @@ class Finding:
 
 
 # Runs that may hold a number: digits with what people put between them.
-_CANDIDATE = re.compile(r"(?:\+|\()?\d[\d \t().\-–—~*/)]{6,}")
+CANDIDATE = re.compile(r"(?:\+|\()?\d[\d \t().\-–—~*/)]{6,}")
 _AT_SIGN = re.compile(r"[@＠]")
 _AT_WORD = re.compile(r"[@＠]|\((?:at|AT)\)|\[(?:at|AT)\]|골뱅이")
 _LOCAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._%+\-]{0,63}\Z")
@@ -89,7 +89,7 @@ def find_pii(text: str, kinds: frozenset[str] = frozenset(KINDS)) -> list[Findin
     found: list[Finding] = []
     if "email" in kinds:
         found += _emails(text)
-    for run in _CANDIDATE.finditer(text):
+    for run in CANDIDATE.finditer(text):
         found += _numbers(text, run.start(), run.end(), kinds)
     if "passport" in kinds and ("여권" in text or "assport" in text or "ASSPORT" in text):
         for match in _PASSPORT.finditer(text):
