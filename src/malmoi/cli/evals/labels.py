@@ -21,7 +21,9 @@ _EVERYTHING = 0
 
 
 @click.command()
-@click.option("--model", required=True, metavar="NAME", help="A model of `malmoi models`, or path:FILE, run:ID.")
+@click.option(
+    "--model", required=True, metavar="NAME", help="A model of `malmoi models`, or path:FILE, run:ID."
+)
 @click.option(
     "--data",
     required=True,
@@ -39,7 +41,9 @@ _EVERYTHING = 0
 @click.option(
     "--correct", default="0,25,50,75,100", show_default=True, metavar="0,...", help="Percent of right labels."
 )
-@click.option("--seeds", default=5, show_default=True, type=click.IntRange(1), help="Draws of demonstrations.")
+@click.option(
+    "--seeds", default=5, show_default=True, type=click.IntRange(1), help="Draws of demonstrations."
+)
 @click.option(
     "--method",
     "methods",
@@ -49,7 +53,9 @@ _EVERYTHING = 0
     help="P(label | text) or P(text | label).",
 )
 @click.option(
-    "--calibrate/--no-calibrate", default=True, help="Measure with contextual calibration too.  [default: yes]"
+    "--calibrate/--no-calibrate",
+    default=True,
+    help="Measure with contextual calibration too.  [default: yes]",
 )
 @click.option("--balanced", is_flag=True, help="As many demonstrations of each label as the number allows.")
 @click.option(
@@ -94,9 +100,7 @@ def labels(
     the score over their share is the sensitivity. GLER compares right, random and no demonstrations.
     Stop it whenever you like: what was answered is not asked again.
 
-    \b
-    Example:
-      malmoi evals labels --model small --data data --task nsmc --shots 8 --seeds 3 --limit 50
+    Example: malmoi evals labels --model small --data data --task nsmc --shots 8 --seeds 3 --limit 50
     """
     from malmoi.cli.live import open_progress
     from malmoi.cli.run import checked_data
@@ -118,7 +122,7 @@ def labels(
         shots=_numbers("shots", shots, 1, 256),
         correct=_numbers("correct", correct, 0, 100),
         seeds=tuple(range(1, seeds + 1)),
-        methods=chosen,  # type: ignore[arg-type]  # checked above
+        methods=chosen,
         calibrate=calibrate,
         balanced=balanced,
         wording=template,

@@ -14,6 +14,9 @@ from typing import Literal
 from malmoi.core.errors import InvalidInput
 from malmoi.tasks.base import Example
 
+_LOOKED_AT = 1024
+"""Examples that are drawn before k of them are taken: the same ones for every k."""
+
 
 @dataclass(frozen=True, slots=True)
 class Condition:
@@ -93,7 +96,8 @@ def draw_demonstrations(
             field="shots",
             fix="Ask for fewer shots or a smaller limit.",
         )
-    shuffled = random.Random(f"{seed}:{name}").sample(range(len(pool)), len(pool))  # noqa: S311
+    rng = random.Random(f"{seed}:{name}")  # noqa: S311
+    shuffled = rng.sample(range(len(pool)), min(len(pool), max(k, _LOOKED_AT)))
     if balanced and k:
         shuffled = _in_turns(shuffled, pool)
     examples = tuple(pool[place] for place in shuffled[:k])

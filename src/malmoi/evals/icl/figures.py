@@ -125,7 +125,7 @@ METRICS = {"accuracy": accuracy, "macro_f1": macro_f1}
 def measure_sensitivity(
     datasets: Sequence[Outcomes], *, metric: str = "accuracy", resamples: int = 1000, seed: int = 0
 ) -> Sensitivity:
-    """The figures of one dataset, or of several pooled: their points are fitted together, their scores averaged.
+    """The figures of one dataset, or of several pooled: points fitted together, scores averaged.
 
     A resample draws seeds and items with replacement, in each dataset for itself; all conditions share them.
 
@@ -176,14 +176,15 @@ def _score(outcomes: Outcomes, metric: str, resamples: int, rng: np.random.Gener
     score = METRICS[metric]
     chosen = score(outcomes.chosen, outcomes.gold, items)  # (S, A, R)
     whole = np.flatnonzero(np.isclose(outcomes.shares, 1.0))
-    share = seeds / num_seeds
     return _Scores(
         shares=outcomes.shares,
         weights=seeds,
         chosen=chosen,
-        uniform=(score(outcomes.uniform, outcomes.gold, items) * share).sum(axis=0),
+        uniform=(score(outcomes.uniform, outcomes.gold, items) * seeds).sum(axis=0) / num_seeds,
         zero=score(outcomes.zero, outcomes.gold, items),
-        correct=(chosen[:, whole[0]] * share).sum(axis=0) if whole.size else np.full(resamples + 1, np.nan),
+        correct=(chosen[:, whole[0]] * seeds).sum(axis=0) / num_seeds
+        if whole.size
+        else np.full(resamples + 1, np.nan),
     )
 
 

@@ -35,7 +35,9 @@ def model_key(ref: str, home: Path) -> str:
         path = Path(rest).expanduser().resolve()
         return _digest(f"file {fingerprint(path)}") if path.exists() else _digest(ref)
     if scheme == "run":
-        made = [artifact.id for artifact in Store(home / "store").artifacts() if artifact.manifest.run == rest]
+        made = [
+            artifact.id for artifact in Store(home / "store").artifacts() if artifact.manifest.run == rest
+        ]
         return _digest(f"{ref} {' '.join(made)}")
     return _digest(ref)
 

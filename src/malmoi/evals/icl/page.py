@@ -112,15 +112,15 @@ def _plot_slopes(rows: Sequence[Row], name: str) -> str:
     for row in rows:
         if row.dataset == name and row.figures.slope.value is not None:
             series.setdefault(row.inference, []).append((row.shots, row.figures.slope.value))
-    return line_plot(
-        series, title=_title(name), x_label="demonstrations", y_label="sensitivity b1"
-    )
+    return line_plot(series, title=_title(name), x_label="demonstrations", y_label="sensitivity b1")
 
 
 def _plot_glers(rows: Sequence[Row], k: int) -> str:
     from malmoi.factory.plots import bar_plot
 
-    shown = {f"{_title(row.dataset)}, {row.inference}": row for row in rows if row.shots == k and _has_bar(row)}
+    shown = {
+        f"{_title(row.dataset)}, {row.inference}": row for row in rows if row.shots == k and _has_bar(row)
+    }
     return bar_plot(
         {name: row.figures.gler.value or 0.0 for name, row in shown.items()},
         title=f"GLER, {k} demonstrations",
@@ -160,7 +160,7 @@ def render_table(report: LabelReport, metric: str = "accuracy") -> str:
     """The table as lines of text."""
     rows = [row for row in report.rows if row.metric == metric]
     head = ("dataset", "inference", "k", "b1", "b0", "R2", "zero", "right", "random", "gain", "GLER", "")
-    cells = [head]
+    cells: list[tuple[str, ...]] = [head]
     for row in rows:
         found = row.figures
         few = (found.r2, found.zero, found.correct, found.random, found.gain)

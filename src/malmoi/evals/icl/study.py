@@ -1,4 +1,4 @@
-"""The study: every dataset under every condition, both directions, all seeds; what the model chose in each."""
+"""The study: every dataset under every condition, both directions, all seeds: what the model chose."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -79,10 +79,13 @@ async def run_labels(
     A number of demonstrations that does not fit the model's context is left out for that dataset, and said.
 
     Raises:
+        InvalidInput: a dataset has not as many examples as are to be shown.
         EngineError: the engine failed; what it has answered is in the ledger.
     """
     found: list[Choices] = []
     skipped: list[Skipped] = []
+    for label_set in sets:  # what cannot be drawn is said before anything is asked
+        _draw(study, label_set, max(study.shots), study.seeds[0])
     for label_set in sets:
         total = _count(study, label_set)
         with progress.task(f"Ask {label_set.name}", total=total, unit="requests") as bar:
@@ -96,6 +99,10 @@ async def run_labels(
                     skipped.append(Skipped(label_set.name, k, error.message))
                     progress.note(f"{label_set.name}, {k} demonstrations: {error.message}")
     return found, skipped
+
+
+def _draw(study: LabelStudy, label_set: LabelSet, k: int, seed: int) -> Demonstrations:
+    return draw_demonstrations(label_set.pool, k, seed=seed, name=label_set.name, balanced=study.balanced)
 
 
 def _cells(study: LabelStudy, k: int) -> Iterator[tuple[int, Condition, Method]]:
@@ -123,9 +130,7 @@ async def _choose(
     ledger: ScoreLedger,
     bar: Bar,
 ) -> Choices:
-    drawn = draw_demonstrations(
-        label_set.pool, k, seed=seed, name=label_set.name, balanced=study.balanced
-    )
+    drawn = _draw(study, label_set, k, seed)
     given = drawn.labels(condition)
     pairs = build_pairs(label_set, method, drawn, given)
     # All of one condition at once: they begin alike, which engines that share prefixes make use of.

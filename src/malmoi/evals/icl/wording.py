@@ -1,7 +1,7 @@
-"""How an item and its label are put into words, for both directions of inference.
+r"""How an item and its label are put into words, for both directions of inference.
 
     direct:   QUESTION joiner PREFIX label        log P(label | demonstrations, question)
-    channel:  PREFIX label \\n QUESTION            log P(question | demonstrations, label)
+    channel:  PREFIX label \n QUESTION             log P(question | demonstrations, label)
 
 The noisy channel is that of Min et al., "Noisy Channel Language Model Prompting for Few-Shot Text
 Classification" (ACL 2022, arXiv 2108.04106). Contextual calibration divides by what the model says of a
