@@ -136,11 +136,15 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """The log-probability of a continuation, and whether greedy decoding would have written it."""
+    """The log-probability of a continuation, and whether greedy decoding would have written it.
+
+    `context_tokens` come before it; 0 where the engine does not tell.
+    """
 
     logprob: float
     token_logprobs: tuple[float, ...]
     is_greedy: bool
+    context_tokens: int = 0
 
     @property
     def num_tokens(self) -> int:

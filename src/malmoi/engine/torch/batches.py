@@ -55,7 +55,7 @@ def score_batch(model: Any, rows: Sequence[tuple[list[int], int]], *, vocab_size
             greedy[:, begin + 1 : end + 1] = told.argmax(-1) == wanted
         begin = end
     return [
-        _score(logprobs[place, start : len(row)], greedy[place, start : len(row)])
+        _score(logprobs[place, start : len(row)], greedy[place, start : len(row)], start)
         for place, (row, start) in enumerate(rows)
     ]
 
@@ -84,6 +84,6 @@ def _padded(rows: Sequence[Sequence[int]]) -> tuple[Any, Any]:
     return ids, mask
 
 
-def _score(logprobs: Any, greedy: Any) -> Score:
-    values = tuple(float(value) for value in logprobs)
-    return Score(logprob=sum(values), token_logprobs=values, is_greedy=bool(greedy.all()))
+def _score(logprobs: Any, greedy: Any, start: int) -> Score:
+    values = tuple(logprobs.tolist())
+    return Score(sum(values), values, is_greedy=bool(greedy.all()), context_tokens=start)

@@ -58,12 +58,33 @@ class Encoder:
                 return int(token)
         raise InvalidInput("this model has no start token: the context must not be empty.", field="context")
 
-    def pair_ids(self, context: str, continuation: str) -> tuple[list[int], int]:
-        """The ids of both together, and where the continuation begins."""
+    def pairs_ids(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[list[int], int]]:
+        """`pair_ids` of many; a context that comes several times is cut into tokens once."""
+        lengths: dict[str, int] = {}
+        rows = []
+        for context, continuation in pairs:
+            stripped = context.rstrip()
+            if stripped not in lengths:
+                lengths[stripped] = len(self.text_ids(stripped))
+            rows.append(self.pair_ids(context, continuation, start=lengths[stripped]))
+        return rows
+
+    def pair_ids(self, context: str, continuation: str, *, start: int | None = None) -> tuple[list[int], int]:
+        """The ids of both together, and where the continuation begins.
+
+        Args:
+            context: spaces at its end count to the continuation.
+            continuation: what is scored.
+            start: tokens of the context without those spaces, if they are known.
+
+        Raises:
+            InvalidInput: there is nothing to score.
+            ContextOverflow: both together are too long.
+        """
         stripped = context.rstrip()
         continuation = context[len(stripped) :] + continuation
         whole = self.text_ids(stripped + continuation)
-        start = len(self.text_ids(stripped))
+        start = len(self.text_ids(stripped)) if start is None else start
         if start == 0:
             whole, start = [self.start_id(), *whole], 1
         if len(whole) < 2:

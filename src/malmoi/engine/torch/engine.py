@@ -35,6 +35,8 @@ from malmoi.engine.sampling import Chooser, log_softmax, top_logprobs, with_defa
 from malmoi.engine.templates import ChatTemplate, Rendered
 from malmoi.engine.torch.batches import batches_of, embed_batch, score_batch
 from malmoi.engine.torch.encoding import Encoder
+from malmoi.engine.torch.scoring import TreeScorer, open_scorer
+from malmoi.engine.torch.tries import Row, packs_of
 
 _PREFILL = 512  # prompt tokens a turn, so that a long prompt can be cancelled and does not block the others
 
@@ -71,6 +73,7 @@ class TorchEngine:
         self._info = info
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="torch")
         self._slots = asyncio.Semaphore(info.num_slots)
+        self._scorer: tuple[TreeScorer | None, ...] = ()  # empty until the first score
         self._closed = False
 
     @property
@@ -109,7 +112,7 @@ class TorchEngine:
         return await generate_all(self.stream, prompts, sampling, concurrency=self._info.num_slots)
 
     async def score(self, pairs: Sequence[tuple[str, str]]) -> list[Score]:
-        """Exact log-probabilities, in batches, see `Engine.score`.
+        """Exact log-probabilities, see `Engine.score`; what contexts share is computed once.
 
         Spaces at the end of a context belong to the continuation; then the whole is tokenised and cut after
         as many tokens as the context alone has, as lm-eval-harness does. An empty context is the start token.
@@ -117,9 +120,10 @@ class TorchEngine:
         Raises:
             ContextOverflow: context and continuation together are too long; nothing is cut off silently.
         """
-        rows = await self._run(lambda: [self._encoder.pair_ids(*pair) for pair in pairs])
+        rows = await self._run(self._encoder.pairs_ids, pairs)
         scores: list[Score | None] = [None] * len(rows)
-        for batch in batches_of([len(ids) for ids, _ in rows]):
+        shares = await self._run(self._open_scorer) is not None
+        for batch in packs_of(rows) if shares else batches_of([len(ids) for ids, _ in rows]):
             done = await self._run(self._scores, [rows[place] for place in batch])
             for place, score in zip(batch, done, strict=True):
                 scores[place] = score
@@ -150,6 +154,7 @@ class TorchEngine:
         self._closed = True
         self._worker.shutdown(wait=False)
         self._model = None
+        self._scorer = ()
 
     # On the event loop
 
@@ -284,7 +289,17 @@ class TorchEngine:
         top = tuple((self._encoder.decode([other]), logprob) for other, logprob in best)
         return TokenLogprob(self._encoder.decode([token]), float(logprobs[token]), token, top)
 
-    def _scores(self, rows: Sequence[tuple[list[int], int]]) -> list[Score]:
+    def _open_scorer(self) -> TreeScorer | None:
+        """The scorer that shares prefixes; None where the model cannot."""
+        if not self._scorer:
+            size, start = self._encoder.vocab_size, self._encoder.start_id()
+            self._scorer = (open_scorer(self._model, vocab_size=size, start_id=start),)
+        return self._scorer[0]
+
+    def _scores(self, rows: Sequence[Row]) -> list[Score]:
+        scorer = self._open_scorer()
+        if scorer is not None:
+            return scorer.score(rows)
         return score_batch(self._model, rows, vocab_size=self._encoder.vocab_size)
 
     def _vectors(self, rows: Sequence[Sequence[int]]) -> NDArray[np.float32]:
