@@ -85,3 +85,8 @@ def close_and_linger() -> None:
 def deep_answer() -> None:
     os.write(3, b"[" * 100_000)
     os._exit(0)
+
+
+def forge() -> None:
+    os.write(3, b'{"value": "as I like", "network_cut": true}')
+    os._exit(0)

@@ -28,8 +28,8 @@ def main() -> None:
     network_cut = _leave_the_network()
     _limit(request["limits"])
     sys.path[:] = request["path"]
-    answer = _call(request["function"], request["arguments"])
-    answer["network_cut"] = network_cut
+    answer = _call(request["function"], request["arguments"], confined=request["limits"]["confined"])
+    answer |= {"network_cut": network_cut, "word": request["word"]}
     with os.fdopen(answer_fd, "wb") as out:
         out.write(_encode(answer))
 
@@ -53,18 +53,46 @@ def _limit(limits: dict[str, int]) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (limits["memory_bytes"],) * 2)
 
 
-def _call(function: str, arguments: dict[str, Any]) -> dict[str, Any]:
+def _call(function: str, arguments: dict[str, Any], *, confined: bool) -> dict[str, Any]:
     from malmoi.core.errors import MalmoiError
 
     module, _, attribute = function.partition(":")
     try:
-        return {"value": getattr(importlib.import_module(module), attribute)(**arguments)}
+        called = getattr(importlib.import_module(module), attribute)
+        if confined:
+            _confine()
+        return {"value": called(**arguments)}
     except MalmoiError as error:
         return {"error": {"code": error.code, **{k: v for k, v in vars(error).items() if _is_plain(v)}}}
     except MemoryError:
         return {"failure": "memory", "detail": ""}
     except Exception as error:  # the boundary: every other exception is told to the parent as a failure
         return {"failure": "exception", "detail": f"{type(error).__name__}: {error}"[:2000]}
+
+
+def _confine() -> None:
+    from malmoi.core.confine import CannotConfine, confine
+    from malmoi.core.errors import Unsupported
+
+    # Of the parent's path only what was installed: its other entries may be somebody's own folders.
+    installed = [path for path in sys.path if path.endswith(("site-packages", "dist-packages"))]
+    python = [path for path in sys.path if path.startswith(os.path.join(sys.base_prefix, "lib"))]
+    libraries = [
+        os.path.join(sys.base_prefix, "lib"),
+        "/lib",
+        "/lib64",
+        "/usr/lib",
+        "/usr/lib64",
+        "/usr/local/lib",
+    ]
+    harmless = ["/dev/urandom", "/dev/zero", "/usr/share/zoneinfo"]
+    try:
+        confine([*installed, *python, *libraries, *harmless], writable=[os.devnull])
+    except CannotConfine as error:
+        raise Unsupported(
+            f"this machine cannot shut in code that nobody has read: {error}.",
+            fix="Use Linux 5.13 or newer on x86-64 or 64-bit ARM, with Landlock switched on.",
+        ) from None
 
 
 def _is_plain(value: object) -> bool:
@@ -78,7 +106,7 @@ def _encode(answer: dict[str, Any]) -> bytes:
         return json.dumps(answer).encode()
     except (TypeError, ValueError) as error:
         failed = {"failure": "exception", "detail": f"the result is not JSON: {error}"}
-        return json.dumps({**failed, "network_cut": answer["network_cut"]}).encode()
+        return json.dumps({**failed, "network_cut": answer["network_cut"], "word": answer["word"]}).encode()
 
 
 if __name__ == "__main__":
