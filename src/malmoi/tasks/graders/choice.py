@@ -30,7 +30,9 @@ def parse_choice(answer: str, choices: tuple[str, ...]) -> int | None:
     if texts.count(plain) == 1:
         return texts.index(plain)
     for pattern in (_LEADING, _MARKED, _BOLD):
-        found = [index for match in pattern.finditer(answer) if (index := _index(match, len(choices))) is not None]
+        found = [
+            index for match in pattern.finditer(answer) if (index := _index(match, len(choices))) is not None
+        ]
         if found:
             return found[-1]
     said = [index for index, text in enumerate(texts) if text and text in plain]

@@ -13,7 +13,8 @@ from malmoi.tasks.graders.base import GraderSettings, right_answers
 
 _SAYS = re.compile(r"(?:final answer is|answer is|정답은|답은|정답\s*[:：]|답\s*[:：])\s*(.+)", re.IGNORECASE)
 _DROPPED = re.compile(
-    r"\\left(?![a-z])|\\right(?![a-z])|\\[!,;:> ]|\\quad|\\qquad|~|\\\$|\$|\\%|%|\^\\circ|\^\{\\circ\}|\\displaystyle|\\bigl?|\\bigr?"
+    r"\\left(?![a-z])|\\right(?![a-z])|\\[!,;:> ]|\\q?quad|~|\\\$|\$|\\%|%"
+    r"|\^\\circ|\^\{\\circ\}|\\displaystyle|\\big[lr]?(?![a-z])"
 )
 _UNIT = re.compile(r"(?<=[\d}\)])\s*\\(?:text|mathrm|mbox)\{[^{}]*\}(?:\^\{?\d\}?)?$")
 _TEXT = re.compile(r"\\(?:text|mathrm|mathbf|textbf|mbox)\{([^{}]*)\}")

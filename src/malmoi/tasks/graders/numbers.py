@@ -6,8 +6,8 @@ fractions and mixed numbers (1 1/2), `\frac{1}{2}` and `\boxed{}`, Korean places
 """
 
 import re
-from functools import cache
 from fractions import Fraction
+from functools import cache
 
 from malmoi.core.hangul import nfc, read_native
 from malmoi.core.hangul import parse_number as parse_sino
