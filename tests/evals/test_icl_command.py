@@ -51,7 +51,8 @@ def data(tmp_path: Path) -> Path:
 
 def call(tmp_path: Path, *args: str) -> str:
     script = tmp_path / "model.toml"
-    script.write_text('[[rules]]\nreply = "긍정"\n', encoding="utf-8")
+    if not script.exists():  # a file that is written again is another model
+        script.write_text('[[rules]]\nreply = "긍정"\n', encoding="utf-8")
     command = ["evals", "labels", "--model", f"scripted:{script}", "--data", str(tmp_path / "data")]
     command += ["--home", str(tmp_path / "home"), "--quiet", *args]
     return CliRunner().invoke(cli, command, catch_exceptions=False, standalone_mode=False).stdout
