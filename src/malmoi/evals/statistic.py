@@ -84,4 +84,5 @@ def mean_of(values: Sequence[float] | Array) -> Statistic:
 def ratio(above: Array, below: Array) -> Array:
     """`above / below`, NaN where nothing is below."""
     shape = np.broadcast_shapes(above.shape, below.shape)
-    return np.divide(above, below, out=np.full(shape, np.nan), where=below != 0)
+    divided: Array = np.divide(above, below, out=np.full(shape, np.nan), where=below != 0)
+    return divided

@@ -161,6 +161,92 @@ def stacked_bar_plot(rows: Mapping[str, Mapping[str, float]], *, title: str, x_l
     return _bars(finite, title=title, x_label=x_label, spread={})
 
 
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A figure with its interval, and a level to compare it with.
+
+    Attributes:
+        value: the figure.
+        low: where the interval begins; None: there is none.
+        high: where it ends.
+        level: drawn as a dashed mark across the row, such as what guessing gives; None: none.
+    """
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+    level: float | None = None
+
+
+def interval_plot(
+    rows: Mapping[str, Mapping[str, Interval]],
+    *,
+    title: str,
+    x_label: str = "",
+    level_label: str = "level",
+    ends: tuple[float, float] | None = None,
+) -> str:
+    """Figures with their intervals, one row a name, one mark a series.
+
+    Args:
+        rows: row name -> series name -> figure; a single series may be named "".
+        title: shown above.
+        x_label: what is measured, with its unit.
+        level_label: what the dashed marks mean.
+        ends: of the axis, where the figures themselves shall not decide them.
+    """
+    drawn = {name: {s: i for s, i in row.items() if math.isfinite(i.value)} for name, row in rows.items()}
+    drawn = {name: row for name, row in drawn.items() if row}
+    if not drawn:
+        return _nothing(title)
+    series = list(dict.fromkeys(name for row in drawn.values() for name in row))
+    every = [i for row in drawn.values() for i in row.values()]
+    reached = [v for i in every for v in (i.value, i.low, i.high, i.level) if v is not None]
+    ticks = _ticks([*reached, *(ends or ())], log=False)
+    step = 12.0 + 12.0 * len(series)
+    top = 38.0 + (22.0 * _legend_rows(series) if len(series) > 1 else 0.0)
+    bottom = top + step * len(drawn)
+    left = 16 + min(max(_width(name) for name in drawn), 300.0)
+    room = 14 + max(_width(_number(i.value)) for i in every)
+    x = _scale(ticks[0], max(ticks[-1], ticks[0] + 1e-12), left, WIDTH - room, log=False)
+    levels = any(i.level is not None for i in every)
+    svg = _svg(bottom + (46 if x_label or levels else 26), title, x_label or "figures with intervals")
+    for tick in ticks:
+        _add(svg, "line", x1=x(tick), x2=x(tick), y1=top, y2=bottom, **_GRID)
+        _words(svg, _number(tick), x(tick), bottom + 15, anchor="middle")
+    frame = _Frame(svg, x, float)
+    for number, (name, row) in enumerate(drawn.items()):
+        begin = top + step * number
+        _words(svg, _cut(name, 300.0), left - 6, begin + step / 2 + 4, anchor="end")
+        for place, label in enumerate(series):
+            if label in row:
+                at = begin + 12 + 12.0 * place if len(series) > 1 else begin + step / 2
+                _interval(frame, row[label], place, at, f"{name} {label}".strip())
+        for level in {i.level for i in row.values() if i.level is not None}:
+            line = _add(svg, "line", x1=x(level), x2=x(level), y1=begin + 2, y2=begin + step - 2)
+            line.attrib |= {"stroke": "currentColor", "stroke-width": "1.6", "stroke-dasharray": "3 2"}
+            _tip(line, f"{name}, {level_label}: {_number(level)}")
+    note = " · ".join(part for part in (x_label, f"┆ {level_label}" if levels else "") if part)
+    if note:
+        _words(svg, note, (left + WIDTH - room) / 2, bottom + 36, anchor="middle")
+    if len(series) > 1:
+        _legend(svg, series, lines=False)
+    return _text_of(svg)
+
+
+def _interval(frame: "_Frame", one: Interval, number: int, at: float, name: str) -> None:
+    """A whisker, a mark and the figure."""
+    end = frame.x(one.value)
+    if one.low is not None and one.high is not None:
+        low, high = frame.x(one.low), frame.x(one.high)
+        for x1, x2, y1, y2 in ((low, high, at, at), (low, low, at - 4, at + 4), (high, high, at - 4, at + 4)):
+            line = frame.add("line", x1=x1, x2=x2, y1=y1, y2=y2, stroke=_colour(number))
+            line.set("stroke-width", "1.8")
+        end = max(end, high)
+    _tip(_mark(frame, number, frame.x(one.value), at), f"{name}: {_number(one.value)}")
+    _words(frame.svg, _number(one.value), end + 6, at + 4)
+
+
 def _numbers(values: Iterable[float] | np.ndarray) -> np.ndarray:
     return np.asarray(values if isinstance(values, np.ndarray) else list(values), dtype=np.float64)
 

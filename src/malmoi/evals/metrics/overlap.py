@@ -74,12 +74,13 @@ def _chrf(sums: Array) -> Array:
     precision = np.divide(both, given, out=zero.copy(), where=there).sum(axis=1) / np.maximum(orders, 1)
     recall = np.divide(both, wanted, out=zero.copy(), where=there).sum(axis=1) / np.maximum(orders, 1)
     below = 4 * precision + recall
-    return 100 * np.divide(5 * precision * recall, below, out=np.zeros_like(below), where=below > 0)
+    score: Array = np.divide(5 * precision * recall, below, out=np.zeros_like(below), where=below > 0)
+    return 100 * score
 
 
 def bleu(items: Items) -> Statistic:
     """BLEU over the corpus, 0 to 100, with sacrebleu's standard tokens (13a) and smoothing."""
-    from sacrebleu.metrics import BLEU
+    from sacrebleu.metrics.bleu import BLEU
 
     metric = BLEU(effective_order=True)
     columns = np.zeros((len(items), 10))
@@ -94,7 +95,7 @@ def bleu(items: Items) -> Statistic:
 
 
 def _bleu(sums: Array) -> float:
-    from sacrebleu.metrics import BLEU
+    from sacrebleu.metrics.bleu import BLEU
 
     counts = [round(value) for value in sums]
     if not counts[8]:

@@ -226,7 +226,7 @@ def cut_lines(text: str, matches: Iterable[Match]) -> str:
     return "\n".join(kept)
 
 
-def _kind_of(text: str) -> Kind:
+def kind_of(text: str) -> Kind:
     """Whether a text is read by words, or by the letters of Hangul, kana and Chinese characters."""
     head = text[:400]
     wide = len(_WIDE.sub("", head))
@@ -247,7 +247,7 @@ def _batched(texts: Iterable[tuple[str, str]]) -> Iterator[tuple[Kind, list[tupl
         if key in seen:
             continue
         seen.add(key)
-        kind = _kind_of(text)
+        kind = kind_of(text)
         batches[kind].append((file, text))
         sizes[kind] += len(text)
         if sizes[kind] >= BATCH:
