@@ -9,6 +9,7 @@ import pytest
 
 from gateway import Gateway, running, settings
 from malmoi.apps.chat import ChatApp
+from malmoi.apps.redteam import RedteamApp
 from malmoi.serve.app import create_app
 from malmoi.serve.identity import Role, Scope, account_principal, route_policies
 from malmoi.serve.identity.principal import KEY_SCOPES
@@ -22,6 +23,8 @@ PUBLIC = {
     "GET /",
     "GET /chat",
     "GET /chat/{id}",
+    "GET /redteam",
+    "GET /redteam/{id}",
     "GET /settings",
     "GET /settings/{section}",
     "GET /favicon.ico",
@@ -42,7 +45,7 @@ FOREIGN = [
 
 @pytest.fixture
 async def gateway(home: Path) -> AsyncIterator[Gateway]:
-    async with running(home, apps=[ChatApp()]) as it:
+    async with running(home, apps=[ChatApp(), RedteamApp()]) as it:
         yield it
 
 
@@ -56,7 +59,7 @@ async def key_of(gateway: Gateway, *scopes: str) -> dict[str, str]:
 
 
 def test_no_route_lacks_a_policy(home: Path) -> None:
-    policies = route_policies(create_app(settings(home), apps=[ChatApp()]))
+    policies = route_policies(create_app(settings(home), apps=[ChatApp(), RedteamApp()]))
     assert len(policies) > 60
     assert [str(policy) for policy in policies if policy.kind is None] == []
     public = {f"{method} {p.path}" for p in policies if p.kind == "public" for method in p.methods}

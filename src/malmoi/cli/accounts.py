@@ -19,6 +19,7 @@ ROLES = (
     "admin",
     "member",
     "auditor",
+    "annotator",
 )  # as serve/identity/principal.py, which is not imported for --help
 
 password_option = click.option(

@@ -166,9 +166,10 @@ def _squared_differences(values: Ratings, totals: Ratings, level: Level) -> Rati
 
 
 def _distance(difference: Ratings, weights: Weights) -> Ratings:
+    sizes: Ratings = np.abs(difference)
     if weights == "none":
-        return (difference != 0).astype(np.float64)
-    return np.abs(difference) if weights == "linear" else difference**2
+        return np.sign(sizes)
+    return sizes if weights == "linear" else sizes**2
 
 
 def _draws(units: int, seed: int, resamples: int) -> NDArray[np.int64]:

@@ -25,7 +25,15 @@ from starlette.responses import Response
 
 from malmoi.core.errors import NotFound
 
-SHELL_PATHS: Final = ("/", "/chat", "/chat/{id}", "/settings", "/settings/{section}")
+SHELL_PATHS: Final = (
+    "/",
+    "/chat",
+    "/chat/{id}",
+    "/redteam",
+    "/redteam/{id}",
+    "/settings",
+    "/settings/{section}",
+)
 """Addresses that answer with the shell; the browser does the rest."""
 
 PUBLIC_PATHS: Final = (*SHELL_PATHS, "/favicon.ico", "/static/{path:path}")

@@ -15,7 +15,7 @@ from malmoi.engine.base import Chunk, Engine, Prompt, Sampling, Usage
 if TYPE_CHECKING:
     from malmoi.serve.limits import LimitStatus
 
-Source: TypeAlias = Literal["openai", "studio", "chat"]
+Source: TypeAlias = Literal["openai", "studio", "chat", "redteam"]
 
 _BYTES_PER_TOKEN = 3  # for the estimate that is reserved before the engine has counted
 _TOKENS_PER_MESSAGE = 8  # what a template adds to a turn

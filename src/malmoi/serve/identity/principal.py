@@ -21,6 +21,10 @@ class Scope(StrEnum):
     """See everybody's usage (one's own needs no right)."""
     ADMIN = "admin"
     """Manage accounts, and see and revoke everybody's keys."""
+    REDTEAM = "redteam"
+    """Attack and score models in the red-team workbench."""
+    REDTEAM_RESULTS = "redteam_results"
+    """See what all annotators found, and save it. Whoever scores blind does not have it."""
 
 
 class Role(StrEnum):
@@ -34,6 +38,8 @@ class Role(StrEnum):
     """Uses the server."""
     AUDITOR = "auditor"
     """Sees usage, uses nothing."""
+    ANNOTATOR = "annotator"
+    """A member who also attacks and scores models in the red-team workbench."""
 
 
 RIGHTS: Mapping[Role, frozenset[Scope]] = MappingProxyType(
@@ -42,6 +48,7 @@ RIGHTS: Mapping[Role, frozenset[Scope]] = MappingProxyType(
         Role.ADMIN: frozenset(Scope),
         Role.MEMBER: frozenset({Scope.INFERENCE, Scope.CHAT, Scope.KEYS}),
         Role.AUDITOR: frozenset({Scope.USAGE}),
+        Role.ANNOTATOR: frozenset({Scope.INFERENCE, Scope.CHAT, Scope.KEYS, Scope.REDTEAM}),
     }
 )
 KEY_SCOPES = frozenset(Scope) - {Scope.KEYS}
