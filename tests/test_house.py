@@ -53,3 +53,13 @@ def test_importing_a_room_loads_no_torch(name: str) -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_recipe_is_planned_without_torch(tmp_path: Path) -> None:
+    program = (
+        "import sys; from malmoi.cli import cli; "
+        f"cli.main(['run', 'tiny-ko', '--dry-run', '--home', {str(tmp_path)!r}], standalone_mode=False); "
+        "print([m for m in ('torch', 'transformers', 'datatrove') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"

@@ -3,7 +3,6 @@
 import gzip
 import io
 import json
-import os
 import random
 import tracemalloc
 from itertools import chain
@@ -137,6 +136,9 @@ def test_ten_megabytes_on_one_line(tmp_path: Path) -> None:
     assert problems.counts == {}
 
 
+NOISE = random.Random(6).randbytes(50_000)
+
+
 @pytest.mark.parametrize(
     ("name", "content", "reason"),
     [
@@ -148,7 +150,11 @@ def test_ten_megabytes_on_one_line(tmp_path: Path) -> None:
         ("noise.jsonl.gz", random.Random(4).randbytes(500), "broken_compression"),
         ("noise.jsonl.zst", random.Random(5).randbytes(500), "broken_compression"),
         ("cut.jsonl.gz", gzip.compress(b'{"text": "a"}\n' * 5000, mtime=0)[:-30], "broken_compression"),
-        ("cut.txt.zst", zstandard.compress(random.Random(6).randbytes(50_000).hex().encode())[:-9], "broken_compression"),
+        (
+            "cut.txt.zst",
+            zstandard.compress(random.Random(6).randbytes(50_000).hex().encode())[:-9],
+            "broken_compression",
+        ),
         ("two.txt.gz", gzip.compress(gzip.compress(b"text", mtime=0), mtime=0), "nested_compression"),
         ("latin.txt", "Größe und Maß der Würde".encode("latin-1"), "broken_encoding"),
         ("page.html", b"<p>" + b"\xff\xfe\xfd" * 9 + b"</p>", "broken_encoding"),

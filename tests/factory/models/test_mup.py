@@ -11,7 +11,8 @@ from malmoi.factory.models.build import build_model  # noqa: E402
 from malmoi.factory.models.mup import parameter_groups  # noqa: E402
 from malmoi.factory.models.settings import ModelSettings, model_config  # noqa: E402
 from malmoi.factory.models.transfer import TransferRow, TransferTable, mup_transfer, synthetic_tokens  # noqa: E402
-from malmoi.factory.train.optim import OptimSettings, build_optimizer  # noqa: E402
+from malmoi.factory.train.optim import build_optimizer  # noqa: E402
+from malmoi.factory.train.settings import OptimSettings  # noqa: E402
 
 WIDTHS = (64, 128, 256, 512)
 VOCABULARY = 64

@@ -13,7 +13,8 @@ from torch.distributed.fsdp import fully_shard
 from malmoi.factory.models.mup import parameter_groups
 from malmoi.factory.train.batch import Batch
 from malmoi.factory.train.loss import language_model_loss
-from malmoi.factory.train.optim import Optimizer, OptimSettings, build_optimizer
+from malmoi.factory.train.optim import Optimizer, build_optimizer
+from malmoi.factory.train.settings import OptimSettings
 
 SEQUENCES, LENGTH = 4, 16
 

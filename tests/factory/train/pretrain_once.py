@@ -14,7 +14,7 @@ from training_fakes import tokens_artifact
 
 from malmoi.core.stage import SilentProgress, StageContext
 from malmoi.core.store import Store
-from malmoi.factory.train import stage
+from malmoi.factory.train import pretraining, stage
 from malmoi.factory.train.settings import PretrainSettings
 
 
@@ -27,7 +27,7 @@ class Talking(SilentProgress):
 
 def die_before(step: int, marker: Path) -> None:
     """Kill this process when it asks for the data of `step`, the first time that a process does."""
-    asked = stage._MixtureBatches.step
+    asked = pretraining._MixtureBatches.step
 
     def deadly(batches, number):
         if number == step and not marker.exists():
@@ -35,7 +35,7 @@ def die_before(step: int, marker: Path) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         return asked(batches, number)
 
-    stage._MixtureBatches.step = deadly
+    pretraining._MixtureBatches.step = deadly
 
 
 def main() -> None:

@@ -13,7 +13,8 @@ from torch import nn
 from malmoi.core.errors import ConfigError, InvalidInput
 from malmoi.factory.models.mup import ParameterGroup
 from malmoi.factory.train.muon import orthogonalize
-from malmoi.factory.train.optim import Optimizer, OptimSettings, build_optimizer
+from malmoi.factory.train.optim import Optimizer, build_optimizer
+from malmoi.factory.train.settings import OptimSettings
 
 
 @dataclass

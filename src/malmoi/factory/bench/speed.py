@@ -27,9 +27,10 @@ from malmoi.factory.models.settings import ModelSettings, model_config
 from malmoi.factory.train.batch import Batch
 from malmoi.factory.train.loop import Hooks, LoopSettings, fit
 from malmoi.factory.train.loss import language_model_loss
-from malmoi.factory.train.optim import OptimSettings, build_optimizer
+from malmoi.factory.train.optim import build_optimizer
 from malmoi.factory.train.precision import choose_precision
 from malmoi.factory.train.schedule import ScheduleSettings
+from malmoi.factory.train.settings import OptimSettings
 
 Precision = Literal["fp32", "bf16"]
 _RATE = 1e-3

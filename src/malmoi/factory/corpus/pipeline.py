@@ -28,7 +28,7 @@ import numpy as np
 from datatrove.pipeline.base import PipelineStep
 
 from malmoi.core.errors import InvalidInput
-from malmoi.core.files import new_directory, write_bytes
+from malmoi.core.files import full, new_directory, write_bytes
 from malmoi.core.stage import Progress
 from malmoi.factory.corpus.clean_pass import COPY, KEEP, OVER, Part, clean_pipeline
 from malmoi.factory.corpus.decontaminate import ContaminationIndex
@@ -292,6 +292,12 @@ class CorpusPipeline:
         columns = self.config.minhash.num_bands * self.config.minhash.rows_per_band
         path = self.work / "signatures.npy"
         signed = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint32, shape=(count, columns))
+        # Its blocks now: writing to a map on a full disk would end the process.
+        with path.open("r+b") as file:
+            try:
+                os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+            except OSError as error:
+                raise full(error, path) from None
         start = 0
         for rank, meta in enumerate(metas):
             own = np.load(self.work / "clean" / f"{rank:05d}" / "signatures.npy", allow_pickle=False)

@@ -14,13 +14,16 @@ The same numbers come out of a model without multipliers whose weights are
 so that tied matrices stay tied. Attention then has the usual scale 1 / sqrt(head_dim).
 """
 
-from collections.abc import Iterator
-from typing import Any
+from __future__ import annotations
 
-from torch import Tensor
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 from malmoi.core.errors import Unsupported
 from malmoi.factory.models.weights import ReadTensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 LAYER_MATRICES = (
     "self_attn.q_proj",

@@ -6,20 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from malmoi.core.errors import ModelFileInvalid, Unsupported
+from malmoi.factory.tokenizer.splitting import LLAMA3, QWEN2
 
 # What llama.cpp calls the ways to cut text before merging, by their regular expressions (llama-vocab.cpp). It
 # holds the expressions itself: the file names one of them.
-_QWEN2 = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
-    r"|\s*[\r\n]+|\s+(?!\S)|\s+"
-)
-_LLAMA3 = _QWEN2.replace(r"|\p{N}|", r"|\p{N}{1,3}|")
 _PRE_TOKENIZERS = {
-    _QWEN2: "qwen2",
-    _QWEN2.replace(
+    QWEN2: "qwen2",
+    QWEN2.replace(
         "(?i:'s|'t|'re|'ve|'m|'ll|'d)", "(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])"
-    ): ("qwen2"),
-    _LLAMA3: "llama-bpe",
+    ): "qwen2",
+    LLAMA3: "llama-bpe",
 }
 _NORMAL, _CONTROL, _USER_DEFINED, _UNUSED = 1, 3, 4, 5
 

@@ -145,7 +145,8 @@ def _train(
 
     from malmoi.factory.models.build import build_model
     from malmoi.factory.models.settings import ModelSettings, model_config
-    from malmoi.factory.train.optim import OptimSettings, build_optimizer
+    from malmoi.factory.train.optim import build_optimizer
+    from malmoi.factory.train.settings import OptimSettings
 
     settings = ModelSettings(
         depth=None,

@@ -1,16 +1,19 @@
 """Weights of a folder, one tensor at a time: models larger than memory can be converted."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from malmoi.core.errors import ModelFileInvalid
 
-ReadTensor = Callable[[str], Tensor]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+ReadTensor: TypeAlias = "Callable[[str], Tensor]"
 
 
 @contextmanager

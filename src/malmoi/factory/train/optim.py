@@ -10,38 +10,11 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from malmoi.core.errors import ConfigError, InvalidInput
 from malmoi.factory.train.muon import orthogonal_updates
-
-
-class OptimSettings(BaseModel):
-    """How weights are updated; rates that are not given come from the model's dial."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-    optimizer: Literal["muon", "adamw"] = "muon"
-    """muon: Muon for hidden matrices, AdamW for the rest; adamw: AdamW for everything."""
-    learning_rate: float | None = Field(default=None, gt=0.0)
-    """AdamW's rate, at the width that muP is based on."""
-    muon_learning_rate: float | None = Field(default=None, gt=0.0)
-    """Muon's rate, for every width."""
-    weight_decay: float | None = Field(default=None, ge=0.0)
-    """Decoupled decay of matrices; norms have none."""
-    betas: tuple[float, float] = (0.9, 0.95)
-    """AdamW's decay of the mean and of the mean square of gradients."""
-    eps: float = Field(default=1e-10, gt=0.0)
-    """AdamW's floor under the root of the mean square."""
-    momentum: float = Field(default=0.95, ge=0.0, lt=1.0)
-    """Muon's momentum."""
-    newton_schulz_steps: int = Field(default=5, ge=1, le=20)
-    """Steps of Muon's iteration."""
-    newton_schulz_precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Type of the products in Muon's iteration; auto: that of the run's other products."""
-    max_norm: float = Field(default=1.0, ge=0.0)
-    """Gradients of a larger global norm are scaled down to it; 0: never."""
+from malmoi.factory.train.settings import OptimSettings
 
 
 class Rates(Protocol):

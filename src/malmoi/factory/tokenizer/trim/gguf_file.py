@@ -15,6 +15,7 @@ from malmoi.engine.modelfile.cursor import Cursor, open_file
 from malmoi.engine.modelfile.gguf import ArrayAt, Tensor, read_header
 from malmoi.engine.modelfile.gguf_info import describe
 from malmoi.engine.modelfile.info import GgufInfo
+from malmoi.factory.tokenizer.splitting import GPT2, LLAMA3, QWEN2
 from malmoi.factory.tokenizer.trim.merged import MergedVocabulary, Split
 from malmoi.factory.tokenizer.trim.scored import ScoredVocabulary
 from malmoi.factory.tokenizer.trim.vocabulary import PLACEHOLDER, Vocabulary
@@ -26,13 +27,7 @@ _FORMS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q
 
 # How llama.cpp's pre-tokenizers of these names cut text (`llama-vocab.cpp`). They decide only which tokens
 # count as frequent: what a kept token needs to be reached does not depend on them.
-_WORDS = {
-    "qwen2": r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
-    r"|\s*[\r\n]+|\s+(?!\S)|\s+",
-    "llama-bpe": r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
-    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
-    "gpt-2": r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
-}
+_WORDS = {"qwen2": QWEN2, "llama-bpe": LLAMA3, "gpt-2": GPT2}
 _WHOLE_WORDS = frozenset({"llama-bpe"})
 
 
