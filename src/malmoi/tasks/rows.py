@@ -30,6 +30,7 @@ _LAYOUTS = {
 _FAMILY_LAYOUTS = {
     "klue-ner": "malmoi.tasks.klue.files:read_ner",
     "klue-dp": "malmoi.tasks.klue.files:read_dp",
+    "bbq": "malmoi.tasks.bbq.files:read_bbq",
 }
 
 

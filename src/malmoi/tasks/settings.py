@@ -23,7 +23,9 @@ from malmoi.tasks.base import TaskKind
 from malmoi.tasks.shots import ShotRows
 
 Patterns: TypeAlias = str | tuple[str, ...]
-Layout: TypeAlias = Literal["auto", "tsv", "csv", "jsonl", "json", "parquet", "lines", "klue-ner", "klue-dp"]
+Layout: TypeAlias = Literal[
+    "auto", "tsv", "csv", "jsonl", "json", "parquet", "lines", "klue-ner", "klue-dp", "bbq"
+]  # fmt: skip
 
 
 class TableSettings(BaseModel):
@@ -42,6 +44,8 @@ class TableSettings(BaseModel):
 
     files: dict[str, Patterns]
     """Split -> file or glob pattern under the data folder; of a list, the first that is there."""
+    shipped: bool = False
+    """Whether the files lie beside this description instead of under the data folder."""
     beside: dict[str, Patterns] = {}
     """Split -> a second file of as many rows; a row of it is `row.beside` of the row with its number."""
     format: Layout = "auto"

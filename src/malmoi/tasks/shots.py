@@ -46,13 +46,12 @@ def choose_shots(
         return ()
     if pool is None:
         pool = task.examples(task.info.shot_split)
-    if rows is None:
-        rows = getattr(task, "shot_rows", "random")
+    order: ShotRows = rows if rows is not None else getattr(task, "shot_rows", "random")
     if getattr(task, "shots_of_category", False):
         own = [shot for shot in pool if shot.category == example.category]
         pool = own or pool
     draw = random.Random(f"{seed}:{task.name}:{example.id}")  # noqa: S311
-    candidates = (shot for shot in _in_turn(pool, rows, draw) if not _asks_the_same(shot, example))
+    candidates = (shot for shot in _in_turn(pool, order, draw) if not _asks_the_same(shot, example))
     if not stratified:
         return tuple(shot for shot, _ in zip(candidates, range(count), strict=False))
     looked_at = [shot for shot, _ in zip(candidates, range(count * _DRAWN_PER_SHOT), strict=False)]

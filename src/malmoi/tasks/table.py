@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from malmoi.core.errors import InvalidInput, NotFound
 from malmoi.tasks.base import Example, Form, TaskInfo
@@ -19,6 +19,9 @@ from malmoi.tasks.rows import Row, find_files, read_rows
 from malmoi.tasks.settings import Patterns, TableSettings, as_tuple
 from malmoi.tasks.shots import ShotRows, choose_shots
 from malmoi.tasks.templates import Templates, parse_json
+
+if TYPE_CHECKING:
+    from jinja2.runtime import Context
 
 __all__ = ["TableSettings", "TableTask", "choose_shots", "known_tasks", "open_task", "shuffle_choices"]
 
@@ -48,17 +51,21 @@ class TableTask:
     def __init__(self, name: str, settings: TableSettings, data: Path, *, origin: str = "") -> None:
         self.name = name
         self.settings = settings
-        self._data = data
+        self._data = Path(origin).parent if settings.shipped and origin else data
         self._examples: dict[str, tuple[Example, ...]] = {}
-        templates = Templates(origin or name)
+        self._templates = templates = Templates(origin or name)
         self._id = templates.text("id", settings.id, _READ)
         self._question = templates.text("question", settings.question, _READ)
         self._choices = [templates.text("choices", choice, _READ) for choice in settings.choices]
-        self._choices_from = templates.expression("choices_from", settings.choices_from or "[]")
+        self._choices_from = (
+            templates.expression("choices_from", settings.choices_from, _READ)
+            if settings.choices_from
+            else None
+        )
         self._answer = templates.text("answer", settings.answer, _READ)
         self._category = templates.text("category", settings.category, _READ)
         self._fields = {key: templates.text(f"fields.{key}", t, _READ) for key, t in settings.fields.items()}
-        self._where = templates.expression("where", settings.where or "true")
+        self._where = templates.condition("where", settings.where, _READ) if settings.where else None
         self._description = templates.text("description", settings.description, _ASKED)
         self._shown = templates.text("shown_question", settings.shown_question, _ASKED)
         self._scored = templates.text("scored", settings.scored, _ASKED)
@@ -155,17 +162,22 @@ class TableTask:
         return self._examples[split]
 
     def _read(self, split: str) -> Iterator[Example]:
+        from jinja2 import TemplateError
+
+        wrong = (TemplateError, ArithmeticError, LookupError, RecursionError, TypeError, ValueError)
         files = self._there(self.settings.files[split])
+        names, several = {path: _names_of(path) for path in files}, len(files) > 1
+        values = self._templates.values(split=split)  # one for all rows: they are dear to make
         for path, number, row in self._rows(split, files):
-            place = f"{path}, line {number}"
-            values = {"row": row, "line": number, "split": split, "file": _names_of(path)}
+            values.parent.update(row=row, line=number, file=names[path])
             try:
-                if not self._where(**values):
+                if self._where is not None and not self._where(values):
                     continue
-                example = self._example(values, prefix=f"{path.stem}-" if len(files) > 1 else "")
-            except Exception as error:  # templates call Python, which may raise anything
+                example = self._example(values, f"{names[path]['stem']}-{number}" if several else str(number))
+            except wrong as error:
                 raise InvalidInput(
-                    f"{place}: {_say(error)}.", fix=f"The file should be as {self.settings.source} has it."
+                    f"{path}, line {number}: {_say(error)}.",
+                    fix=f"The file should be as {self.settings.source} has it.",
                 ) from None
             if self.settings.rotate_choices:
                 yield from rotate_choices(example)
@@ -205,29 +217,29 @@ class TableTask:
     def _clean(self, cell: Any) -> Any:
         return cell.strip() if self.settings.strip and isinstance(cell, str) else cell
 
-    def _example(self, values: Mapping[str, Any], *, prefix: str) -> Example:
+    def _example(self, values: "Context", place: str) -> Example:
         said = self.settings
-        choices = tuple(self._clean(choice(**values)) for choice in self._choices)
-        if said.choices_from:
-            choices = tuple(self._clean(str(choice)) for choice in self._listed(values))
-        answer = self._clean(self._answer(**values))
+        choices = tuple(self._clean(choice(values)) for choice in self._choices)
+        if self._choices_from is not None:
+            listed = self._listed(self._choices_from(values))
+            choices = tuple(self._clean(str(choice)) for choice in listed)
+        answer = self._clean(self._answer(values))
         if said.asked_as == "choice":
             answer = _chosen(answer, choices, said.answer_as)
         fields: dict[str, Any] = {}
         for key, template in self._fields.items():
-            text = template(**values)
+            text = template(values)
             fields[key] = parse_json(text) if key in said.fields_json else text
         return Example(
-            id=self._id(**values).strip() or f"{prefix}{values['line']}",
-            question=self._clean(self._question(**values)),
+            id=self._id(values).strip() or place,
+            question=self._clean(self._question(values)),
             choices=choices,
             answer=answer,
-            category=self._category(**values).strip(),
+            category=self._category(values).strip(),
             fields=fields,
         )
 
-    def _listed(self, values: Mapping[str, Any]) -> Sequence[Any]:
-        found = self._choices_from(**values)
+    def _listed(self, found: Any) -> Sequence[Any]:
         if isinstance(found, str):
             if self.settings.choices_split:
                 return found.split(self.settings.choices_split)
@@ -244,7 +256,7 @@ class TableTask:
 
     def description(self, example: Example) -> str:
         """What stands before everything, for this example's category."""
-        return self._description(**self._known(example, with_options=False))
+        return self._description(self._known(example)) if self.settings.description else ""
 
     def ask(self, example: Example, *, form: Form = "default") -> str:
         """One question without anything before it, and without its answer.
@@ -254,10 +266,11 @@ class TableTask:
         """
         if not self._by_letters(form):
             return example.question
-        known = self._known(example, with_options=True)
+        letters = letters_of(example, self.settings.letters)
+        options = render_options(example.choices, letters)
         if self.settings.shown_question:
-            return self._shown(**known)
-        return f"{example.question}\n{known['options']}\n{answer_word(self.settings.language)}"
+            return self._shown(self._known(example, options, letters))
+        return f"{example.question}\n{options}\n{answer_word(self.settings.language)}"
 
     def solution(self, example: Example, *, form: Form = "default") -> str:
         """The right answer as it stands after its question, with what comes between."""
@@ -294,22 +307,21 @@ class TableTask:
         return (prompt,) * len(example.choices)
 
     def _rest(self, example: Example) -> str:
-        return self._scored(**self._known(example, with_options=False))
+        return self._scored(self._known(example)) if self.settings.scored else ""
 
     def _by_letters(self, form: Form) -> bool:
         return self.info.kind == "choice" and self.form_of(form) == "letters"
 
-    def _known(self, example: Example, *, with_options: bool) -> dict[str, Any]:
-        letters = letters_of(example, self.settings.letters) if with_options else ()
-        return {
-            "question": example.question,
-            "choices": example.choices,
-            "letters": letters,
-            "options": render_options(example.choices, letters) if with_options else "",
-            "category": example.category,
-            "fields": example.fields,
-            "language": self.settings.language,
-        }
+    def _known(self, example: Example, options: str = "", letters: Sequence[str] = ()) -> "Context":
+        return self._templates.values(
+            question=example.question,
+            choices=example.choices,
+            letters=letters,
+            options=options,
+            category=example.category,
+            fields=example.fields,
+            language=self.settings.language,
+        )
 
     # Grading.
 

@@ -1,20 +1,26 @@
 """The Jinja of task files: texts from rows, with nothing that reaches files, code or much memory.
 
 A task file may come from anybody. Its templates run in Jinja's sandbox, with few filters and text methods,
-and without macros, includes or multiplied texts. Rows are only ever values: text in them is never a template.
+and without macros, many variables, includes or multiplied texts. Rows are only ever values: text in them is
+never a template.
 """
 
 import json
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from malmoi.core.errors import ConfigError
 
-Render: TypeAlias = Callable[..., str]
+if TYPE_CHECKING:
+    from jinja2.runtime import Context
+
+Render: TypeAlias = "Callable[[Context], str]"
+Evaluate: TypeAlias = "Callable[[Context], Any]"
 
 _LONGEST = 20_000  # characters of a template
 _DEEPEST = 2  # loops within loops
 _MOST_TURNS = 1000  # of `range`
+_MOST_VARIABLES = 8
 _FILTERS = (
     "abs", "batch", "capitalize", "count", "d", "default", "dictsort", "first", "float", "int", "items",
     "join", "last", "length", "list", "lower", "map", "max", "min", "reject", "rejectattr", "replace",
@@ -30,6 +36,9 @@ _REFUSED_METHODS = frozenset(
 class Templates:
     """Compiles the templates of one task file.
 
+    What it gives are functions of `values`, so that all templates of a row share one context: Jinja spends
+    more time on making contexts than on rendering such short texts.
+
     Args:
         origin: the file, for messages.
     """
@@ -39,6 +48,19 @@ class Templates:
 
         self._origin = origin
         self._environment = build_environment(_FILTERS, _REFUSED_METHODS, _MOST_TURNS)
+        self._empty = self._environment.from_string("")
+
+    def values(self, **values: Any) -> "Context":
+        """What templates know. Its `parent` may be given other values, for the next row."""
+        return self._empty.new_context(values)
+
+    def condition(self, key: str, source: str, names: frozenset[str] | None = None) -> Render:
+        """An expression (without braces) as a function that gives text where it is true.
+
+        Raises:
+            ConfigError: it is not an expression.
+        """
+        return self.text(key, "{{ 'true' if (" + _bare(source) + ") else '' }}", names)
 
     def text(self, key: str, source: str, names: frozenset[str] | None = None) -> Render:
         """A template as a function of its values.
@@ -52,11 +74,14 @@ class Templates:
             ConfigError: it is not a template, or does what templates of tasks may not do.
         """
         if not any(mark in source for mark in ("{{", "{%", "{#")):
-            return lambda **_: source
-        self._check(key, source, names)
-        return self._environment.from_string(source).render
+            return lambda _: source
+        tree = self._check(key, source, names)
+        template = self._environment.from_string(source)
+        if _variables(tree):  # they would stay in the context for the templates after it
+            return lambda values: template.render(values.get_all())
+        return lambda values: "".join(template.root_render_func(values))
 
-    def expression(self, key: str, source: str) -> Callable[..., Any]:
+    def expression(self, key: str, source: str, names: frozenset[str] | None = None) -> Evaluate:
         """An expression (without braces) as a function of its values.
 
         Raises:
@@ -64,16 +89,15 @@ class Templates:
         """
         from jinja2 import TemplateSyntaxError
 
-        bare = source.strip()
-        if bare.startswith("{{") and bare.endswith("}}"):
-            bare = bare[2:-2].strip()
-        self._check(key, "{{ " + bare + " }}", None)
+        bare = _bare(source)
+        self._check(key, "{{ " + bare + " }}", names)
         try:
-            return self._environment.compile_expression(bare, undefined_to_none=False)
+            evaluate = self._environment.compile_expression(bare, undefined_to_none=False)
         except TemplateSyntaxError as error:
             raise ConfigError(f"{self._origin}: {key}: {error.message}.") from None
+        return lambda values: evaluate(values.get_all())
 
-    def _check(self, key: str, source: str, names: frozenset[str] | None) -> None:
+    def _check(self, key: str, source: str, names: frozenset[str] | None) -> Any:
         from jinja2 import TemplateError, meta, nodes
 
         if len(source) > _LONGEST:
@@ -95,6 +119,8 @@ class Templates:
             )
         if any(loop.recursive for loop in tree.find_all(nodes.For)) or _depth(tree) > _DEEPEST:
             raise ConfigError(f"{self._origin}: {key}: its loops go deeper than {_DEEPEST}.")
+        if _variables(tree) > _MOST_VARIABLES:  # each may be twice the one before
+            raise ConfigError(f"{self._origin}: {key} sets more than {_MOST_VARIABLES} variables.")
         if names is not None:
             unknown = meta.find_undeclared_variables(tree) - names - {"range", "dict"}
             if unknown:
@@ -102,6 +128,19 @@ class Templates:
                     f"{self._origin}: {key} knows no {', '.join(sorted(unknown))}.",
                     fix=f"It may use {', '.join(sorted(names))}.",
                 )
+        return tree
+
+
+def _bare(source: str) -> str:
+    """An expression without the braces that it may have been written with."""
+    bare = source.strip()
+    return bare[2:-2].strip() if bare.startswith("{{") and bare.endswith("}}") else bare
+
+
+def _variables(tree: Any) -> int:
+    from jinja2 import nodes
+
+    return sum(1 for _ in tree.find_all((nodes.Assign, nodes.AssignBlock)))
 
 
 def _depth(node: Any) -> int:

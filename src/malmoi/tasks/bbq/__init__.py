@@ -1,0 +1,1 @@
+"""BBQ: which answer is the biased one."""

@@ -1,0 +1,1 @@
+"""KLUE: how its files are read, and what its structured answers say."""

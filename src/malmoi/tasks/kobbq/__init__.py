@@ -1,0 +1,1 @@
+"""KoBBQ: what an answer says."""
