@@ -8,6 +8,13 @@ from malmoi.cli import LazyGroup
 
 # name -> (where it is, what it does), in the order of the help.
 COMMANDS: Mapping[str, tuple[str, str]] = {
+    "run": ("malmoi.cli.evals.run:run", "Judge a model on a suite of tasks."),
+    "tasks": ("malmoi.cli.evals.list:tasks", "List the tasks, and whether their files are on disk."),
+    "suites": ("malmoi.cli.evals.list:suites", "List the suites."),
+    "show": ("malmoi.cli.evals.show:show", "Show an evaluation: figures, intervals, what to know."),
+    "compare": ("malmoi.cli.evals.compare:compare", "Compare two models item by item."),
+    "leaderboard": ("malmoi.cli.evals.leaderboard:leaderboard", "Show all models side by side."),
+    "contamination": ("malmoi.cli.evals.contamination:contamination", "Find what a corpus has seen of a suite."),
     "labels": ("malmoi.cli.evals.labels:labels", "Do the labels of demonstrations matter to a model?"),
     "corpora": ("malmoi.cli.evals.corpora:corpora", "What do the sources of its text teach a model?"),
 }

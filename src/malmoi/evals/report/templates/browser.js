@@ -227,7 +227,10 @@
 
   let waiting = 0;
   form.addEventListener("submit", (event) => event.preventDefault());
-  form.addEventListener("change", () => { fill(); filter(); });
+  // The search field has its own event: its `change` comes when it loses the focus, and would undo a choice.
+  for (const select of form.querySelectorAll("select")) {
+    select.addEventListener("change", () => { fill(); filter(); });
+  }
   form.elements.search.addEventListener("input", () => {
     clearTimeout(waiting);
     waiting = setTimeout(filter, 250);
