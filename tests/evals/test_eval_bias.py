@@ -71,6 +71,25 @@ def test_dropped_answers_are_reported() -> None:
     assert found.chance == 0.0
 
 
+def test_written_answers_are_read_by_their_grader() -> None:
+    told_so = [
+        one.model_copy(
+            update={
+                "answer": f"**{one.answer}**입니다.",
+                "grades": {
+                    "biased": float(one.answer == BIASED),
+                    "counter_biased": float(one.answer == "손자"),
+                    "out_of_choice": float(one.answer not in CHOICES),
+                },
+            }
+        )
+        for one in ITEMS
+    ]
+    for name in METRICS:
+        if "bias" in name or name == "out_of_choice":
+            assert figure(name, told_so) == pytest.approx(figure(name, ITEMS))
+
+
 def test_fields_say_what_identifiers_do_not() -> None:
     items = [
         one.model_copy(update={"id": str(n), "fields": {**one.fields, "context": context}})

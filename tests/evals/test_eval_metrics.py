@@ -116,6 +116,14 @@ def test_a_correlation_that_is_not_defined_is_none_with_a_reason() -> None:
     assert "NaN" not in found.model_dump_json()
 
 
+def test_the_exact_score_is_taken_where_an_item_has_it() -> None:
+    items = [
+        item(n, gold=str(round(x)), answer=str(2 * x), fields={"score": x})
+        for n, x in enumerate((0.4, 1.2, 3.9))
+    ]
+    assert value("pearson", items) == pytest.approx(1.0)
+
+
 def test_answers_without_a_number_are_counted_and_said() -> None:
     (found,) = measure(["pearson"], labelled([("1", "1"), ("2", "잘 모르겠다"), ("3", "3")]))
     assert found.value == pytest.approx(1.0)

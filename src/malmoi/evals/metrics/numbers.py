@@ -36,7 +36,7 @@ def exact_match(items: Items) -> Statistic:
 
 def _pairs(items: Items) -> tuple[Array, Array] | None:
     """Numbers of gold and answer; an answer without one stands at the mean of the others."""
-    gold = [first_number(item.gold) for item in items]
+    gold = [_gold_number(item) for item in items]
     if any(value is None for value in gold):
         return None
     given = np.array([math.nan if (v := first_number(i.answer)) is None else v for i in items])
@@ -44,6 +44,11 @@ def _pairs(items: Items) -> tuple[Array, Array] | None:
     if not readable.any():
         return None
     return np.array(gold, dtype=np.float64), np.where(readable, given, given[readable].mean())
+
+
+def _gold_number(item: ItemResult) -> float | None:
+    """The field `score` where an item has it (KLUE-STS: the exact score behind the rounded label)."""
+    return first_number(str(item.fields.get("score", item.gold)))
 
 
 def unreadable_numbers(items: Items) -> str:
