@@ -1,6 +1,7 @@
 """Loading: a checked folder or file becomes a `TorchEngine`."""
 
 import asyncio
+from contextlib import nullcontext
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from malmoi.engine.options import EngineOptions
 from malmoi.engine.sampling import with_defaults
 from malmoi.engine.templates import ChatTemplate, forging_tokens, load_template
 from malmoi.engine.torch.engine import TorchEngine
+from malmoi.engine.torch.gguf_reading import fast_reader
 
 _MAX_CONTEXT = 8192  # unless the options say more: keys and values cost memory
 _KINDS = {"unknown": 2, "control": 3, "user_defined": 4}
@@ -78,10 +80,11 @@ def load_pretrained(path: Path, threads: int | None = None) -> tuple[Any, Any]:
         if find_spec("accelerate") is None:
             raise MissingExtra("Reading GGUF files with torch", "train")
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, **options)
-        model, report = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=torch.float32, use_safetensors=True, output_loading_info=True, **options
-        )
+        with fast_reader() if path.is_file() else nullcontext():
+            tokenizer = AutoTokenizer.from_pretrained(folder, **options)
+            model, report = AutoModelForCausalLM.from_pretrained(
+                folder, dtype=torch.float32, use_safetensors=True, output_loading_info=True, **options
+            )
     except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
         # transformers raises any of these for files that it does not understand.
         reason = (str(error).splitlines() or [type(error).__name__])[0][:300]

@@ -1,9 +1,9 @@
 """Exact scores that compute what rows share only once. T time, N logits that are read, V vocabulary.
 
 A pack of rows is one sequence: the tree of their tokens, in which each token sees those above it and no
-others (as token trees are verified by Miao et al. 2023, SpecInfer, section 4). So there is no padding, a context
-with many continuations is computed once, and what all rows of a pack share stays in the cache for the next
-pack. Only those logits are computed that a continuation is read from.
+others (as token trees are verified by Miao et al. 2023, SpecInfer, section 4). So nothing is padded, a
+context with many continuations is computed once, and what all rows of a pack share stays in the cache for the
+next pack. Only those logits are computed that a continuation is read from.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
