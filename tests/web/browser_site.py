@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from playwright.sync_api import Browser, BrowserContext, Page
 
 from malmoi.apps.chat import ChatApp
+from malmoi.apps.redteam import RedteamApp
 from malmoi.engine.base import Engine
 from malmoi.engine.scripted import Rule, ScriptedEngine
 from malmoi.serve.app import create_app
@@ -54,7 +55,13 @@ class Site:
         assert not self.thread.is_alive()
 
 
-def start_site(home: Path, rules: Sequence[Rule], port: int = 0, model: Path | None = None) -> Site:
+def start_site(
+    home: Path,
+    rules: Sequence[Rule],
+    port: int = 0,
+    model: Path | None = None,
+    more: Mapping[str, Engine] | None = None,
+) -> Site:
     """Start a server in a thread of its own and wait until it answers.
 
     Args:
@@ -62,9 +69,10 @@ def start_site(home: Path, rules: Sequence[Rule], port: int = 0, model: Path | N
         rules: What the scripted engine answers.
         port: Where to listen; 0 takes any free port.
         model: A GGUF file to answer as the model `standard` in place of the scripted engine.
+        more: Further engines beside the scripted one, by name.
     """
     engine = ScriptedEngine(rules, name="scripted")
-    engines: dict[str, Engine] = {"scripted": engine}
+    engines: dict[str, Engine] = {"scripted": engine, **(more or {})}
     http = HttpSettings(port=port, shutdown_timeout=1)
     models = ModelSettings(default="scripted")
     if model is not None:
@@ -76,7 +84,7 @@ def start_site(home: Path, rules: Sequence[Rule], port: int = 0, model: Path | N
     async def run() -> None:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
-        app = create_app(settings, apps=[ChatApp()], engines=engines)
+        app = create_app(settings, apps=[ChatApp(), RedteamApp()], engines=engines)
         await serve(app, http, on_ready=lambda url: ready.set_result((url, loop, stop)), stop=stop)
 
     def work() -> None:

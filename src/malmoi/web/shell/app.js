@@ -30,6 +30,8 @@ export async function start() {
   }
 }
 
+const waiting = () => html`<div class="opening"><span class="spinner" aria-hidden="true"></span></div>`;
+
 const settingsPage = signal(/** @type {any} */ (null));
 /** The settings are fetched when somebody opens them. */
 function Settings() {
@@ -37,8 +39,20 @@ function Settings() {
     attempt(async () => { settingsPage.value ??= (await import('../settings/settings-page.js')).SettingsPage; });
   }, []);
   const View = settingsPage.value;
-  return View ? html`<${View} />` : html`<div class="opening"><span class="spinner" aria-hidden="true"></span></div>`;
+  return View ? html`<${View} />` : waiting();
 }
+
+const redteamPage = signal(/** @type {any} */ (null));
+/** So is the red-team workbench. */
+function Redteam() {
+  useEffect(() => {
+    attempt(async () => { redteamPage.value ??= (await import('../redteam/redteam-page.js')).RedteamPage; });
+  }, []);
+  const View = redteamPage.value;
+  return View ? html`<${View} />` : waiting();
+}
+
+const PAGES = { chat: ChatPage, redteam: Redteam, settings: Settings };
 
 function Unreachable() {
   const { text, fix } = explain(failure.value, t);
@@ -69,7 +83,7 @@ export function App() {
     <a class="skip" href="#main" onClick=${(event) => { event.preventDefault(); (document.querySelector('.composer textarea') ?? document.querySelector('#main'))?.focus(); }}>${t('app.skip')}</a>
     <div class=${`frame ${drawerOpen.value ? 'drawer-open' : ''}`}>
       <${SidebarFrame} onSearch=${() => { searching.value = true; }} />
-      <div class="page" inert=${drawerOpen.value && isNarrow.value}>${route.value.page === 'settings' ? html`<${Settings} />` : html`<${ChatPage} />`}</div>
+      <div class="page" inert=${drawerOpen.value && isNarrow.value}><${PAGES[route.value.page]} /></div>
     </div>
     ${searching.value && html`<${Search} onClose=${() => { searching.value = false; }} />`}
     <${Notices} />`;

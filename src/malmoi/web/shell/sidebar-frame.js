@@ -2,7 +2,7 @@
 import { useEffect, useRef } from 'preact/hooks';
 import { html } from './view.js';
 import { t } from './i18n.js';
-import { drawerOpen, isNarrow } from './state.js';
+import { drawerOpen, isNarrow, may } from './state.js';
 import { Icon, Mark } from './icons.js';
 import { ConversationList } from '../chat/sidebar.js';
 import { startNew } from '../chat/store.js';
@@ -33,6 +33,7 @@ export function SidebarFrame({ onSearch }) {
         <button type="button" class="side-button" onClick=${() => { shut(); onSearch(); }}><${Icon} name="search" /><span>${t('sidebar.search')}</span><kbd>${/Mac|iPhone|iPad/.test(navigator.platform) ? '⌘K' : 'Ctrl K'}</kbd></button>
       </div>
       <${ConversationList} />
+      ${may('redteam') && html`<a class="side-button foot" href="/redteam" onClick=${shut}><${Icon} name="shield" /><span>${t('redteam.title')}</span></a>`}
       <a class="side-button foot" href="/settings" onClick=${shut}><${Icon} name="gear" /><span>${t('settings.title')}</span></a>
     </aside>`;
 }

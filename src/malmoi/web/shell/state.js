@@ -31,6 +31,8 @@ export const isNarrow = signal(narrowWindow.matches);
 narrowWindow.addEventListener('change', () => { isNarrow.value = narrowWindow.matches; });
 
 export const mustSignIn = computed(() => session.value && session.value.login_required && !session.value.signed_in);
+/** Whether this account has a right. @param {string} right */
+export const may = (right) => Boolean(session.value?.scopes?.includes(right));
 export const isAdmin = computed(() => ['owner', 'admin'].includes(session.value?.account?.role));
 export const defaultModel = computed(() => models.value?.find((model) => model.default) ?? models.value?.[0] ?? null);
 
