@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -43,11 +44,9 @@ def ablate(
     Each variant is trained with each seed. The table says by how much it differs from the baseline, and
     whether that is inside the noise. Stop it whenever you like: finished runs are not repeated.
     """
-    import tomllib
-
     from malmoi.cli.live import open_progress
     from malmoi.cli.run import checked_data
-    from malmoi.core.config import parse_override, read_toml
+    from malmoi.core.config import read_toml
     from malmoi.core.runner import RunOptions
     from malmoi.factory.ablate.report import compare_trials, render_table, save_study
     from malmoi.factory.ablate.study import Trial, build_recipe, read_study, run_study
@@ -57,17 +56,11 @@ def ablate(
         for name, path in studies().items():
             click.echo(f"{name:<16} {read_toml(path).get('title', '')}")
         return
-    file = _find_study(study)
+    file = find_study(study)
     settings, base = read_study(file)
     if seeds is not None:
-        settings = settings.model_copy(update={"seeds": _parse_seeds(seeds)})
-    changes = {}
-    for override in overrides:
-        keys, text = parse_override(override)
-        try:
-            changes[".".join(keys)] = tomllib.loads(f"value = {text}")["value"]
-        except tomllib.TOMLDecodeError:
-            changes[".".join(keys)] = text
+        settings = settings.model_copy(update={"seeds": parse_seeds(seeds)})
+    changes = parse_changes(overrides)
     stages = build_stages()
     if dry_run:
         for seed in settings.seeds:
@@ -104,7 +97,12 @@ def studies() -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.toml"))}
 
 
-def _find_study(name: str) -> Path:
+def find_study(name: str) -> Path:
+    """The study file of this name or path.
+
+    Raises:
+        UnknownName: there is none.
+    """
     if Path(name).is_file():
         return Path(name)
     known = studies()
@@ -113,7 +111,32 @@ def _find_study(name: str) -> Path:
     return known[name]
 
 
-def _parse_seeds(text: str) -> tuple[int, ...]:
+def parse_changes(overrides: Sequence[str]) -> dict[str, Any]:
+    """`--set STAGE.key=value` as the settings that a study takes; values are TOML, else text.
+
+    Raises:
+        ConfigError: one has no '='.
+    """
+    import tomllib
+
+    from malmoi.core.config import parse_override
+
+    changes: dict[str, Any] = {}
+    for override in overrides:
+        keys, text = parse_override(override)
+        try:
+            changes[".".join(keys)] = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            changes[".".join(keys)] = text
+    return changes
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """Seeds written as 1,2,3.
+
+    Raises:
+        ConfigError: they are not whole numbers.
+    """
     parts = [part.strip() for part in text.split(",")]
     if not all(part.isdecimal() for part in parts):
         raise ConfigError(f"--seeds {text!r} is not a list of whole numbers.", fix="Write it as 1,2,3.")
