@@ -1,5 +1,6 @@
 """`malmoi bench`: measure this installation. One JSON line a measure goes to standard output."""
 
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
@@ -60,18 +61,19 @@ def bench(
 ) -> None:
     """Measure this installation.
 
-    Without NAME, everything. A comparison runs both sides in turn and reports the ratio, its spread over the
-    repeats, and both versions; close other programs first. Progress goes to standard error.
+    Without NAME, everything; `factory.speed` is one part of `factory` (--list shows them). A comparison runs
+    both sides in turn and reports the ratio, its spread over the repeats, and both versions; close other
+    programs first. Progress goes to standard error.
     """
     from malmoi.cli.bench.measure import BenchOptions
 
     if list_names:
         for name, (_, text) in BENCHES.items():
             click.echo(f"{name:<12}{text}")
+            for part in _parts(name):
+                click.echo(f"  {name}.{part}")
         return
-    unknown = next((name for name in names if name not in BENCHES), None)
-    if unknown is not None:
-        raise UnknownName("bench", unknown, BENCHES)
+    chosen = _chosen(names or tuple(BENCHES))
     options = BenchOptions(
         home=home,
         model=model,
@@ -81,7 +83,28 @@ def bench(
         recipe=recipe,
         minutes=minutes,
     )
-    for name in names or BENCHES:
+    for name, parts in chosen.items():
         module = import_module(BENCHES[name][0])
-        for measure in module.measure(options):
+        for measure in module.measure(replace(options, parts=parts)):
             click.echo(measure.line())
+
+
+def _parts(name: str) -> tuple[str, ...]:
+    return getattr(import_module(BENCHES[name][0]), "PARTS", ())
+
+
+def _chosen(names: tuple[str, ...]) -> dict[str, frozenset[str]]:
+    """Each bench with the parts that were asked for; none: all of them.
+
+    Raises:
+        UnknownName: there is no such bench, or it has no such part.
+    """
+    chosen: dict[str, frozenset[str]] = {}
+    for full_name in names:
+        name, _, part = full_name.partition(".")
+        if name not in BENCHES:
+            raise UnknownName("bench", name, BENCHES)
+        if part and part not in _parts(name):
+            raise UnknownName(f"part of the bench {name}", part, _parts(name))
+        chosen[name] = frozenset() if not part or name in names else chosen.get(name, frozenset()) | {part}
+    return chosen

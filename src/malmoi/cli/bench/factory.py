@@ -26,15 +26,24 @@ STEP_SEQUENCES = 16
 """Sequences of a step where the speed of training is compared."""
 
 
+PARTS = ("corpus", "text", "speed", "quality")
+"""In the order in which they are measured; the last two take most of the time."""
+
+
 def measure(options: BenchOptions) -> Iterator[Measure]:
-    """All figures of the factory, as they are ready."""
+    """All figures of the factory, or those of `options.parts`, as they are ready."""
+    parts = options.parts or PARTS
     bench = open_bench(options)
     say("corpus, tokenizer and tokens")
     made = bench.run("tokens")
-    yield from _corpus(made["corpus"])
-    yield from _text(made, options)
-    yield from _speed(bench, made["tokens"], options)
-    yield from compare_quality(bench, options, say)
+    if "corpus" in parts:
+        yield from _corpus(made["corpus"])
+    if "text" in parts:
+        yield from _text(made, options)
+    if "speed" in parts:
+        yield from _speed(bench, made["tokens"], options)
+    if "quality" in parts:
+        yield from compare_quality(bench, options, say)
 
 
 def say(text: str) -> None:

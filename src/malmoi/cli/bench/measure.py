@@ -22,6 +22,8 @@ class BenchOptions:
     """The factory's recipe: a name or a file."""
     minutes: float = 4.0
     """Training time of each side where models are compared."""
+    parts: frozenset[str] = frozenset()
+    """Which parts of a bench that has parts; empty: all."""
 
 
 @dataclass(frozen=True, slots=True)
