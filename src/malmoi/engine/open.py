@@ -125,6 +125,9 @@ async def open_run(rest: str, *, home: Path, options: EngineOptions) -> Engine:
     store = Store(home / "store")
     run = store.run(rest)
     made = [artifact for artifact in store.artifacts() if artifact.manifest.run == run.id]
+    if options.torch:
+        # transformers cannot read every GGUF file that was made from one of its folders.
+        made.sort(key=lambda artifact: (artifact.path / "config.json").is_file())
     for artifact in reversed(made):
         files = sorted(artifact.path.glob("*.gguf"))
         if files:

@@ -23,7 +23,7 @@ def fast_reader() -> Iterator[None]:
     """Let `gguf.GGUFReader` be the fast one until the block ends; only this thread may load meanwhile."""
     import gguf
 
-    original = gguf.GGUFReader
+    original: Any = gguf.GGUFReader
     read: dict[str, Any] = {}
 
     class FastReader(original):

@@ -1,9 +1,9 @@
 """The suites that come with Malmoi, and those of a user's own file.
 
-    title = "Korean"
-    [[tasks]]
-    name = "kobest/boolq"      # or a pattern such as "kmmlu/*"
-    shots = 5                  # instead of the task's own
+title = "Korean"
+[[tasks]]
+name = "kobest/boolq"      # or a pattern such as "kmmlu/*"
+shots = 5                  # instead of the task's own
 """
 
 from collections.abc import Sequence
