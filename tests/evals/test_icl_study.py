@@ -8,6 +8,7 @@ from icl_engines import ToyEngine, copy_majority, copy_nearest, know_already, le
 from malmoi.core.errors import ContextOverflow
 from malmoi.core.stage import SilentProgress
 from malmoi.engine.base import Engine, Score
+from malmoi.evals.harness.ledger import Ledger
 from malmoi.evals.icl.datasets import LabelSet
 from malmoi.evals.icl.figures import Sensitivity
 from malmoi.evals.icl.ledger import ScoreLedger
@@ -36,12 +37,16 @@ def mixed() -> LabelSet:
     )
 
 
+def scores_in(path: Path) -> ScoreLedger:
+    return ScoreLedger(Ledger(path), model="toy")
+
+
 async def measure(
     folder: Path, label_set: LabelSet, engine: object, study: LabelStudy = STUDY
 ) -> dict[str, Sensitivity]:
     """Inference -> figures."""
     assert isinstance(engine, ToyEngine)
-    ledger = ScoreLedger(folder / "scores.jsonl", model="toy")
+    ledger = scores_in(folder / "scores.jsonl")
     choices, skipped = await run_labels(study, [label_set], as_engine(engine), ledger, SilentProgress())
     assert not skipped
     rows = build_rows(study, [label_set], choices, resamples=200)
@@ -134,11 +139,11 @@ async def test_a_stopped_study_goes_on_without_asking_again(tmp_path: Path) -> N
 
     first, path = Failing(learn_mapping), tmp_path / "scores.jsonl"
     with pytest.raises(RuntimeError):
-        await run_labels(STUDY, [mixed()], as_engine(first), ScoreLedger(path, model="toy"), SilentProgress())
+        await run_labels(STUDY, [mixed()], as_engine(first), scores_in(path), SilentProgress())
     with path.open("a") as file:
         file.write('{"key": "abc", "logp')  # a crash in the middle of a line
     second = ToyEngine(learn_mapping)
-    ledger = ScoreLedger(path, model="toy")
+    ledger = scores_in(path)
     choices, _ = await run_labels(STUDY, [mixed()], as_engine(second), ledger, SilentProgress())
     assert not set(first.pairs) & set(second.pairs)
     assert len(set(second.pairs)) == len(second.pairs) == ledger.asked
@@ -146,14 +151,14 @@ async def test_a_stopped_study_goes_on_without_asking_again(tmp_path: Path) -> N
         STUDY,
         [mixed()],
         as_engine(ToyEngine(learn_mapping)),
-        ScoreLedger(tmp_path / "n", model="toy"),
+        scores_in(tmp_path / "n"),
         SilentProgress(),
     )
     assert choices == straight
     third = ToyEngine(learn_mapping)
-    await run_labels(STUDY, [mixed()], as_engine(third), ScoreLedger(path, model="toy"), SilentProgress())
+    await run_labels(STUDY, [mixed()], as_engine(third), scores_in(path), SilentProgress())
     assert third.pairs == []
-    await ScoreLedger(path, model="another").score(as_engine(third), [second.pairs[0]])
+    await ScoreLedger(Ledger(path), model="another").score(as_engine(third), [second.pairs[0]])
     assert len(third.pairs) == 1  # what one model said is nothing about another
 
 
@@ -166,7 +171,7 @@ async def test_what_does_not_fit_is_left_out_and_said(tmp_path: Path) -> None:
             return await super().score(pairs)
 
     study = STUDY.model_copy(update={"shots": (2, 16)})
-    ledger = ScoreLedger(tmp_path / "scores.jsonl", model="toy")
+    ledger = scores_in(tmp_path / "scores.jsonl")
     choices, skipped = await run_labels(
         study, [mixed()], as_engine(Short(learn_mapping)), ledger, SilentProgress()
     )
@@ -177,7 +182,7 @@ async def test_what_does_not_fit_is_left_out_and_said(tmp_path: Path) -> None:
 
 async def test_datasets_are_pooled_in_a_row_of_their_own(tmp_path: Path) -> None:
     sets = [mixed(), toy(list(mixed().items[:10]), list(mixed().pool), name="other")]
-    ledger = ScoreLedger(tmp_path / "scores.jsonl", model="toy")
+    ledger = scores_in(tmp_path / "scores.jsonl")
     engine = as_engine(ToyEngine(learn_mapping))
     choices, _ = await run_labels(STUDY, sets, engine, ledger, SilentProgress())
     rows = {

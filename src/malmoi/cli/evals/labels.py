@@ -158,13 +158,15 @@ async def _run(
     from malmoi import __version__
     from malmoi.engine.open import open_engine
     from malmoi.engine.options import EngineOptions
-    from malmoi.evals.icl.identity import model_key
+    from malmoi.evals.harness.identity import identify
+    from malmoi.evals.harness.ledger import Ledger
     from malmoi.evals.icl.ledger import ScoreLedger
     from malmoi.evals.icl.study import run_labels
     from malmoi.evals.icl.summary import LabelReport, build_rows, describe
 
-    key = model_key(model, home)
-    ledger = ScoreLedger(home / "evals" / "labels" / f"{key[:16]}.jsonl", model=key)
+    identity = identify(model, home=home)
+    file = home / "evals" / "labels" / f"{identity.key[:16]}.jsonl"
+    ledger = ScoreLedger(Ledger(file), model=identity.key)
     started, began = datetime.now(UTC), time.monotonic()
     # Scores must be exact, which those of a server for chat are not.
     engine = await open_engine(model, home=home, options=EngineOptions(torch=True, threads=threads))
@@ -176,6 +178,7 @@ async def _run(
         rows = build_rows(study, sets, choices)
     report = LabelReport(
         model=model,
+        model_sha256=identity.sha256,
         study=study,
         started_at=started.isoformat(timespec="seconds"),
         seconds=time.monotonic() - began,

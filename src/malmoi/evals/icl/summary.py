@@ -72,6 +72,9 @@ class LabelReport(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
     model: str
+    """As it was asked for."""
+    model_sha256: str | None
+    """None: it is behind a server."""
     study: LabelStudy
     started_at: str
     seconds: float
