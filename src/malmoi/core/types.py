@@ -6,7 +6,7 @@ from typing import Any, Literal, TypeAlias
 
 JsonSchema: TypeAlias = Mapping[str, Any]
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
-FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "abort"]
+FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "abort", "content_filter"]
 
 
 @dataclass(frozen=True, slots=True)

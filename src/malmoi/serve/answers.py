@@ -47,11 +47,11 @@ async def _checked(run: Running, request: InferenceRequest, check: AnswerCheck, 
     """An answer that fits, from the first or the second try."""
     prompt, sampling = _prepared(request, run.engine.info)
     first = forced_call(await collect(run.stream(prompt, sampling, is_billed=billed)), request.prompt)
-    complaint = await _complaint(check, first)
+    complaint = await complaint_about(check, first)
     if complaint is None:
         return first
     second = forced_call(await _mend(run, prompt, sampling, first, complaint), request.prompt)
-    complaint = await _complaint(check, second)
+    complaint = await complaint_about(check, second)
     if complaint is not None:
         raise _invalid(second, complaint)
     return replace(second, usage=add_usage(first.usage, second.usage))
@@ -82,11 +82,11 @@ async def _with_checked_calls(
             last = chunk
     answer = Completion("", last.finish_reason or "stop", tool_calls=merge_tool_calls(deltas))
     usage = last.usage or Usage()
-    complaint = await _complaint(check, answer)
+    complaint = await complaint_about(check, answer)
     if complaint is not None:
         answer = await _mend(run, request.prompt, request.sampling, answer, complaint)
         usage = add_usage(usage, answer.usage)
-        complaint = await _complaint(check, answer)
+        complaint = await complaint_about(check, answer)
         if complaint is not None or not answer.tool_calls:
             raise _invalid(answer, complaint or "the model took its call back.")
     calls = from_completion(answer).tool_calls
@@ -119,7 +119,8 @@ async def build_check(request: InferenceRequest) -> AnswerCheck | None:
     return await asyncio.to_thread(AnswerCheck, tools, schema, forced=_is_forced(request.prompt))
 
 
-async def _complaint(check: AnswerCheck, answer: Completion) -> str | None:
+async def complaint_about(check: AnswerCheck, answer: Completion) -> str | None:
+    """What is wrong with an answer; None: it may be sent."""
     return await asyncio.to_thread(check.complaint, answer)
 
 

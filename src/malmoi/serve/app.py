@@ -16,6 +16,7 @@ from malmoi.serve.admission import Admission
 from malmoi.serve.body import JsonGate
 from malmoi.serve.engines import EnginePool
 from malmoi.serve.errors import error_response, install_error_handlers
+from malmoi.serve.guards import Guards
 from malmoi.serve.health import DrainGate, Health, draining_error, health_router
 from malmoi.serve.identity import Identity, authorize, check_may_listen, route_policies
 from malmoi.serve.identity.routes import identity_router
@@ -170,7 +171,7 @@ def _build_services(
         db=db,
         catalog=catalog,
         engines=pool,
-        inference=Inference(pool, admission, metering, metrics),
+        inference=Inference(pool, admission, metering, metrics, Guards(settings.guard, home)),
         identity=Identity(db, settings),
         metering=metering,
         metrics=metrics,

@@ -4,7 +4,8 @@ It resolves the model, checks what it can do, reserves the caller's limits, wait
 settles the usage exactly once, whatever the end: finished, cancelled, disconnected or failed (what was
 generated is billed).
 
-Structured answers leave only when they fit their schema (`serve/answers.py`).
+Structured answers leave only when they fit their schema (`serve/answers.py`), and every answer passes the
+guard (`serve/guards.py`), which may also answer in the model's place.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from malmoi.assist.guard import moderate
 from malmoi.core.errors import EngineUnavailable, MalmoiError, Unsupported
-from malmoi.core.types import Chat
+from malmoi.core.types import Chat, FinishReason
 from malmoi.engine.base import (
     Capability,
     Chunk,
@@ -28,11 +30,13 @@ from malmoi.engine.base import (
     Usage,
 )
 from malmoi.engine.collect import collect
-from malmoi.serve.answers import answer_chunks, build_check
+from malmoi.serve.answers import answer_chunks, build_check, complaint_about, from_completion
+from malmoi.serve.guards import guarded_chunks
 from malmoi.serve.running import (
     InferenceRequest,
     Running,
     Source,
+    add_usage,
     count_tokens,
     estimate_tokens,
     whole_usage,
@@ -42,11 +46,14 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from malmoi.assist.guard import Checked, Guard
     from malmoi.serve.admission import Admission
     from malmoi.serve.engines import EnginePool, ModelState
+    from malmoi.serve.guards import Guards
     from malmoi.serve.identity import Principal
     from malmoi.serve.metering import Metering, Reservation
     from malmoi.serve.metrics import Metrics
+    from malmoi.serve.structured import AnswerCheck
 
 
 _RESERVED_ANSWER = 1024  # tokens reserved for an answer without `max_tokens`
@@ -65,12 +72,18 @@ class Inference:
     """Runs models for callers. See the module."""
 
     def __init__(
-        self, engines: EnginePool, admission: Admission, metering: Metering, metrics: Metrics
+        self,
+        engines: EnginePool,
+        admission: Admission,
+        metering: Metering,
+        metrics: Metrics,
+        guards: Guards,
     ) -> None:
         self._engines = engines
         self._admission = admission
         self._metering = metering
         self._metrics = metrics
+        self._guards = guards
         self._settling: set[asyncio.Task[None]] = set()
         self._tasks: set[asyncio.Task[object]] = set()
         self._aborting = asyncio.Event()
@@ -82,8 +95,8 @@ class Inference:
     async def stream(self, principal: Principal, request: InferenceRequest) -> AsyncGenerator[Chunk, None]:
         """Generate, piece by piece; closing or cancelling it stops the engine and frees the slot.
 
-        Text and reasoning come as they are generated. Tool calls come whole and checked. With a JSON schema
-        or a forced tool call everything comes at the end, checked.
+        Text and reasoning come as they are generated, unless the guard must judge them first. Tool calls come
+        whole and checked. With a JSON schema or a forced tool call everything comes at the end, checked.
 
         Raises:
             UnknownName, NotFound: there is no such model here.
@@ -94,9 +107,15 @@ class Inference:
             StructuredOutputInvalid: the answer does not fit its schema, after one repair.
         """
         check = await build_check(request)
+        guard = self._guards.of(self._engines.resolve(request.model), principal)
+        checked = await guard.check(request.prompt)
+        if checked.reply is not None:
+            yield await self._reply(principal, request, guard, checked)
+            return
+        asked = replace(request, prompt=checked.prompt)
         async with (
-            self._admitted(principal, request) as (run, _),
-            aclosing(answer_chunks(run, request, check)) as chunks,
+            self._admitted(principal, asked) as (run, _),
+            aclosing(_guarded(run, asked, check, guard, checked)) as chunks,
         ):
             async for chunk in chunks:
                 yield chunk
@@ -110,19 +129,29 @@ class Inference:
         `stream` raises; the first failure ends all.
         """
         check = await build_check(request)
+        guard = self._guards.of(self._engines.resolve(request.model), principal)
+        checked = await guard.check(request.prompt)
+        if checked.reply is not None:
+            reply = await self._reply(principal, request, guard, checked, count)
+            for number in range(count):
+                yield number, reply
+            return
+        asked = replace(request, prompt=checked.prompt)
         queue: asyncio.Queue[tuple[int, Chunk] | BaseException | None] = asyncio.Queue(maxsize=2 * count)
 
         async def work(run: Running, numbers: Iterator[int]) -> None:
             try:
                 for number in numbers:
-                    async with aclosing(answer_chunks(run, _nth(request, number), check, number)) as chunks:
+                    nth = _nth(asked, number)
+                    source = _guarded(run, nth, check, guard, checked, number, is_several=True)
+                    async with aclosing(source) as chunks:
                         async for chunk in chunks:
                             await queue.put((number, chunk))
                 await queue.put(None)
             except Exception as error:  # handed over to the reader, who raises it
                 await queue.put(error)
 
-        async with self._admitted(principal, request, count) as (run, width):
+        async with self._admitted(principal, asked, count) as (run, width):
             numbers = iter(range(count))
             workers = [asyncio.create_task(work(run, numbers)) for _ in range(width)]
             try:
@@ -177,6 +206,35 @@ class Inference:
         """Wait until the usage of all requests is written."""
         while self._settling:
             await asyncio.gather(*self._settling, return_exceptions=True)
+
+    async def _reply(
+        self, principal: Principal, request: InferenceRequest, guard: Guard, checked: Checked, count: int = 1
+    ) -> Chunk:
+        """The guard's own answer: it counts as a request, and costs no tokens."""
+        began = time.perf_counter()
+        name = self._engines.resolve(request.model)
+        try:
+            reservation = await self._metering.open(
+                principal,
+                request_id=request.request_id,
+                model=name,
+                source=request.source,
+                prompt_tokens=0,
+                max_tokens=0,
+            )
+        except MalmoiError as error:
+            self._metrics.failed(name, error.code)
+            raise
+        if request.on_limits is not None:
+            request.on_limits(reservation.limits)
+        answer = guard.answer(checked, wants_filter=request.wants_filter)
+        await answer.close()
+        reason: FinishReason = "content_filter" if answer.report.is_blocked else "stop"
+        await self._settle(name, reservation, None, reason, began)
+        if request.on_guard is not None:
+            for number in range(count):
+                request.on_guard(number, answer.report)
+        return Chunk(text=checked.reply or "", finish_reason=reason, usage=Usage())
 
     @asynccontextmanager
     async def _admitted(
@@ -266,6 +324,62 @@ class Inference:
             name, usage, reason, first_token=run.first_token if run is not None else None, seconds=seconds
         )
         await self._metering.settle(reservation, usage, finish_reason=reason, seconds=seconds)
+
+
+async def _guarded(
+    run: Running,
+    request: InferenceRequest,
+    check: AnswerCheck | None,
+    guard: Guard,
+    checked: Checked,
+    number: int = 0,
+    *,
+    is_several: bool = False,
+) -> AsyncGenerator[Chunk, None]:
+    """The chunks of one answer, as the guard lets them leave."""
+    answer = guard.answer(checked, wants_filter=request.wants_filter)
+
+    async def usage(tokens: int) -> Usage:
+        run.finish_reason = "content_filter" if answer.report.is_blocked else "stop"
+        prompt = await count_tokens(run.engine, request.prompt) if number == 0 else 0
+        return Usage(prompt_tokens=prompt, completion_tokens=tokens)
+
+    async def complain(whole: Completion) -> str | None:
+        return None if check is None else await complaint_about(check, whole)
+
+    candidates = guard.policy.best_of
+    if candidates > 1 and check is None and not is_several and request.sampling.temperature != 0:
+        source = _safest(run, request, guard, candidates)
+    else:
+        source = answer_chunks(run, request, check, number)
+    chunks = guarded_chunks(
+        source,
+        answer,
+        is_json=request.sampling.json_schema is not None,
+        complain=None if check is None else complain,
+        usage=usage,
+    )
+    async with aclosing(chunks) as guarded:
+        async for chunk in guarded:
+            if chunk.finish_reason is not None and request.on_guard is not None:
+                request.on_guard(number, answer.report)
+            yield chunk
+
+
+async def _safest(
+    run: Running, request: InferenceRequest, guard: Guard, candidates: int
+) -> AsyncGenerator[Chunk, None]:
+    """The safest of several answers, whole; all of them are paid for."""
+    answers = [
+        await collect(answer_chunks(run, _nth(request, number), None, number)) for number in range(candidates)
+    ]
+    chosen = answers[(await asyncio.to_thread(moderate, [one.text for one in answers], guard.judge)).chosen]
+    cost = Usage()
+    for one in answers:
+        cost = add_usage(cost, one.usage)
+    # Of the prompt the first one's tokens count: the engine remembers it, and it is billed once.
+    cost = replace(cost, prompt_tokens=answers[0].usage.prompt_tokens)
+    yield replace(from_completion(chosen), usage=cost)
 
 
 def _check_can(info: EngineInfo, request: InferenceRequest, capability: Capability) -> None:

@@ -13,6 +13,7 @@ from malmoi.core.errors import MalmoiError
 from malmoi.engine.base import Chunk, Engine, Prompt, Sampling, Usage
 
 if TYPE_CHECKING:
+    from malmoi.assist.guard import Report
     from malmoi.serve.limits import LimitStatus
 
 Source: TypeAlias = Literal["openai", "studio", "chat", "redteam"]
@@ -35,6 +36,8 @@ class InferenceRequest:
         on_queue: told the place in the queue (1 = next) whenever it changes, and 0 when the request starts
             to run.
         on_limits: told what is left of the caller's limits, when the request is admitted.
+        on_guard: told what the guard did with an answer, by the answer's number, before its last chunk.
+        wants_filter: the guard's report must tell the risk of the answer by group.
     """
 
     model: str
@@ -44,6 +47,8 @@ class InferenceRequest:
     request_id: str
     on_queue: Callable[[int], None] | None = None
     on_limits: Callable[[LimitStatus], None] | None = None
+    on_guard: Callable[[int, Report], None] | None = None
+    wants_filter: bool = False
 
 
 @dataclass(eq=False, slots=True)

@@ -100,6 +100,17 @@ class IdentitySettings(_Section):
     """Failed log-ins of one name or address within ten minutes before log-in pauses for it."""
 
 
+class GuardSettings(_Section):
+    """What is looked for in questions and answers. A policy is a name of the package, or a file."""
+
+    policy: str = "default"
+    """Policy that holds where none of the others does: default, strict, off, or a file."""
+    models: dict[str, str] = Field(default_factory=dict)
+    """Policies of single models: name of the model -> policy."""
+    keys: dict[str, str] = Field(default_factory=dict)
+    """Policies of single API keys, before those of models: id of the key -> policy."""
+
+
 class DatabaseSettings(_Section):
     """Where conversations, accounts and usage are kept."""
 
@@ -122,6 +133,8 @@ class ServeSettings(_Section):
     """Default limits of keys and accounts."""
     identity: IdentitySettings = IdentitySettings()
     """Accounts and sessions."""
+    guard: GuardSettings = GuardSettings()
+    """What is looked for in questions and answers."""
     database: DatabaseSettings = DatabaseSettings()
     """Where conversations, accounts and usage are kept."""
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from malmoi.apps.chat.live import LiveReply
 from malmoi.apps.chat.prompts import Turn, plan_prompt
 from malmoi.apps.chat.types import ErrorOut, SamplingOptions, Status, UsageOut
+from malmoi.assist.guard import Report
 from malmoi.core.errors import EngineUnavailable, MalmoiError
 from malmoi.engine.base import Prompt, Usage
 from malmoi.serve.db import new_id
@@ -55,6 +56,7 @@ class Generation:
         self._tokens = 0
         self._usage: Usage | None = None
         self._finish_reason: str | None = None
+        self._refusal = ""
         self._dropped = 0
         self._model: str | None = None
 
@@ -91,6 +93,7 @@ class Generation:
                 sampling=sampling.to_sampling(max_tokens=None if chats else _CONTINUATION),
                 source="chat",
                 request_id=new_id("chat"),
+                on_guard=self._guarded,
             )
             await self._stream(principal, request)
         except MalmoiError as error:
@@ -118,8 +121,15 @@ class Generation:
                     self._live.add(chunk.text, chunk.reasoning)
                 if chunk.finish_reason is None:
                     self._tokens += len(chunk.token_ids) or 1
+                if chunk.finish_reason is not None and self._refusal:
+                    self._live.add(("\n\n" if self._live.text else "") + self._refusal, "")
                 self._finish_reason = chunk.finish_reason or self._finish_reason
                 self._usage = chunk.usage or self._usage
+
+    def _guarded(self, _: int, report: Report) -> None:
+        """What the guard says of an answer that it blocked is the answer's end."""
+        if report.is_blocked:
+            self._refusal = report.message
 
     def _is_cut_off(self, error: MalmoiError) -> bool:
         """Whether the engine went away in the middle of the answer."""

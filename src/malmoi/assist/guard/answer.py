@@ -92,6 +92,10 @@ class AnswerGuard:
         """Whether nothing is looked at, so that an answer can pass by."""
         return not (self._holds or self._kinds or self._wants_filter or self._vault.own)
 
+    def sibling(self) -> AnswerGuard:
+        """A guard of another text of the same answer, such as its thoughts, with the same report."""
+        return AnswerGuard(self._judge, self._vault, self.report, language=self._language, clock=self._clock)
+
     async def feed(self, piece: str) -> str:
         """Take a piece of the answer; what may leave now."""
         if self.is_stopped:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fastapi import Request
 from fastapi.responses import Response
 
+from malmoi.assist.guard import Report
 from malmoi.engine.base import Chunk, Completion, Usage
 from malmoi.engine.collect import collect
 from malmoi.serve.errors import api_of, envelope
@@ -35,6 +36,8 @@ class _Call:
     wanted: Wanted
     model: str
     created: int
+    refusals: dict[int, str] = field(default_factory=dict)
+    """What the guard said of answers that it blocked, by their numbers."""
 
 
 async def answer_chat(
@@ -49,6 +52,12 @@ async def answer_chat(
     """Answer a chat completion."""
     wanted = read_chat(body, max_choices=services.settings.admission.max_choices)
     headers = {"x-request-id": request_id, **ignored_header(body)}
+    refusals: dict[int, str] = {}
+
+    def on_guard(number: int, report: Report) -> None:
+        if report.is_blocked:
+            refusals[number] = report.message
+
     asked = InferenceRequest(
         model=body.model,
         prompt=wanted.prompts[0],
@@ -56,15 +65,16 @@ async def answer_chat(
         source=source,
         request_id=request_id,
         on_limits=lambda status: headers.update(status.headers()),
+        on_guard=on_guard,
     )
     model = services.engines.resolve(body.model)
-    call = _Call(services, principal, asked, wanted, model, int(time.time()))
+    call = _Call(services, principal, asked, wanted, model, int(time.time()), refusals)
     keep = 1 if body.parallel_tool_calls is False else None
     if not wanted.stream:
         answers = await while_connected(request.receive, _answers(call, keep))
         if answers is None:
             return Response(status_code=499)  # nobody reads it
-        whole = render.chat_completion(request_id, call.created, model, answers)
+        whole = render.chat_completion(request_id, call.created, model, answers, refusals)
         return Response(dumps(whole), headers=headers, media_type="application/json")
     api = api_of(request.scope["path"])
     return EventStream(
@@ -132,6 +142,9 @@ async def _events(call: _Call, keep_calls: int | None) -> AsyncGenerator[bytes, 
                 choice = render.chat_delta(index, delta, logprobs=chunk.logprobs)
                 yield event({**shared, "choices": [choice], **tail})
             if chunk.finish_reason is not None:
+                if index in call.refusals:
+                    refused = render.chat_delta(index, {"refusal": call.refusals[index]})
+                    yield event({**shared, "choices": [refused], **tail})
                 last = render.chat_delta(index, {}, finish_reason=chunk.finish_reason)
                 yield event({**shared, "choices": [last], **tail})
                 usages.append(chunk.usage or Usage())

@@ -1,6 +1,6 @@
 """From answers to the JSON of OpenAI's API. Plain dictionaries: they are made once a token."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from malmoi.core.types import ToolCall
@@ -9,15 +9,20 @@ from malmoi.serve.engines import ModelState
 
 
 def chat_completion(
-    request_id: str, created: int, model: str, answers: Sequence[Completion]
+    request_id: str,
+    created: int,
+    model: str,
+    answers: Sequence[Completion],
+    refusals: Mapping[int, str] | None = None,
 ) -> dict[str, Any]:
-    """`chat.completion`, one choice an answer."""
+    """`chat.completion`, one choice an answer; `refusals` has what was said of answers that were blocked."""
+    refused = refusals or {}
     return {
         "id": request_id,
         "object": "chat.completion",
         "created": created,
         "model": model,
-        "choices": [_chat_choice(index, answer) for index, answer in enumerate(answers)],
+        "choices": [_chat_choice(index, answer, refused.get(index)) for index, answer in enumerate(answers)],
         "usage": usage_json(total_usage(answers)),
     }
 
@@ -127,8 +132,9 @@ def model_json(state: ModelState, created: int) -> dict[str, Any]:
     return body
 
 
-def _chat_choice(index: int, answer: Completion) -> dict[str, Any]:
-    message: dict[str, Any] = {"role": "assistant", "content": answer.text, "refusal": None}
+def _chat_choice(index: int, answer: Completion, refusal: str | None) -> dict[str, Any]:
+    content = answer.text if refusal is None else answer.text or None
+    message: dict[str, Any] = {"role": "assistant", "content": content, "refusal": refusal}
     if answer.reasoning:
         message["reasoning_content"] = answer.reasoning
     if answer.tool_calls:

@@ -5,10 +5,11 @@ Events: `token` for each piece, `result` for the whole, `signal` at the end; `er
 
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from malmoi.assist.guard import Report
 from malmoi.core.types import ToolCall
 from malmoi.engine.base import Chunk, Completion, ToolCallDelta, Usage
 from malmoi.engine.collect import merge_tool_calls
@@ -16,6 +17,12 @@ from malmoi.serve.openai.convert import arguments_object
 from malmoi.serve.sse import event
 
 OK = {"code": "20000", "message": "OK"}
+# The entries of `aiFilter`, and the group of the policy that each tells the risk of.
+_FILTERS: Mapping[str, tuple[str, str]] = {
+    "curse": ("curse", "insult"),
+    "hate": ("curse", "discrimination"),
+    "sexual": ("unsafeContents", "sexualHarassment"),
+}
 
 
 def envelope_of(result: dict[str, Any]) -> dict[str, Any]:
@@ -41,7 +48,8 @@ class AnswerV3:
             "created": self.created,
             "usage": _usage(answer.usage),
             "message": message,
-            "finishReason": answer.finish_reason,
+            # The API knows stop, length and tool_calls; what the guard did is in the text and in aiFilter.
+            "finishReason": "stop" if answer.finish_reason == "content_filter" else answer.finish_reason,
             "seed": self.seed,
         }
 
@@ -94,6 +102,20 @@ class AnswerV1:
             return "length"
         # Engines do not tell which of the two ended a text; with stop texts it is the likelier one.
         return "stop_before" if self.has_stops else "end_token"
+
+
+def filter_json(report: Report) -> list[dict[str, str]]:
+    """`aiFilter`: scores are texts, "0" for a high risk to "2" for a low one, "-1" where it is unknown."""
+    levels = {entry.group: entry.level for entry in report.filter}
+    return [
+        {
+            "groupName": group_name,
+            "name": name,
+            "score": str(levels.get(group, -1)),
+            "result": "OK" if levels.get(group, -1) >= 0 else "ERROR",
+        }
+        for group, (group_name, name) in _FILTERS.items()
+    ]
 
 
 def result_event(result: dict[str, Any]) -> bytes:

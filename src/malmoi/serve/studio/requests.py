@@ -103,7 +103,7 @@ class ChatV3(_Body):
     seed: int = Field(0, ge=0, le=4294967295)
     """0: a random one, which the answer tells."""
     includeAiFilters: bool = False  # noqa: N815
-    """Accepted; there is no filter, so the answer has no aiFilter."""
+    """Tell in `aiFilter` how risky the answer is."""
     thinking: Thinking | None = None
     tools: list[ToolIn] | None = Field(None, max_length=128)
     """Not together with thinking."""
@@ -124,7 +124,7 @@ class ChatV1(_Body):
     stopBefore: list[str] = Field(default_factory=list)  # noqa: N815
     maxTokens: int = Field(100, ge=1, le=4096)  # noqa: N815
     includeAiFilters: bool = False  # noqa: N815
-    """Accepted; there is no filter, so the answer has no aiFilter."""
+    """Tell in `aiFilter` how risky the answer is."""
     seed: int = Field(0, ge=0, le=4294967295)
     """0: a random one, which the answer tells."""
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 from fastapi import APIRouter, Depends, Path, Request
 from fastapi.responses import Response
 
+from malmoi.assist.guard import Report
 from malmoi.engine.base import Chunk, Completion, Prompt
 from malmoi.serve.db import new_id
 from malmoi.serve.errors import api_of, envelope
@@ -63,14 +65,18 @@ def studio_router(services: Services) -> APIRouter:
         """Answer a conversation, with tools, thinking or a response format."""
         wanted = read_v3(body)
         answer = render.AnswerV3(created=time.time_ns() // 1_000_000, seed=wanted.seed)
-        return await _answer(services, principal, request, model, wanted, answer, ignored_header(body))
+        return await _answer(
+            services, principal, request, model, wanted, answer, ignored_header(body), body.includeAiFilters
+        )
 
     @router.post("/v1/chat-completions/{model}", response_model=Envelope, responses=_STREAM)
     async def chat_v1(principal: MayInfer, request: Request, model: Model, body: ChatV1) -> Response:
         """Answer a conversation."""
         wanted = read_v1(body)
         answer = render.AnswerV1(wanted.seed, wanted.has_stops)
-        return await _answer(services, principal, request, model, wanted, answer, ignored_header(body))
+        return await _answer(
+            services, principal, request, model, wanted, answer, ignored_header(body), body.includeAiFilters
+        )
 
     @router.post("/v1/api-tools/chat-tokenize/{model}", response_model=Envelope)
     async def tokenize_v1(principal: MayInfer, model: Model, body: TokenizeV1) -> Response:
@@ -135,8 +141,10 @@ async def _answer(
     wanted: Wanted,
     answer: _Answer,
     headers: dict[str, str],
+    has_filter: bool,
 ) -> Response:
     request_id = new_id("studio")
+    reports: list[Report] = []
     headers["x-request-id"] = request_id
     asked = InferenceRequest(
         model=model,
@@ -145,13 +153,21 @@ async def _answer(
         source="studio",
         request_id=request_id,
         on_limits=lambda status: headers.update(status.headers()),
+        on_guard=lambda _, report: reports.append(report),
+        wants_filter=has_filter,
     )
+
+    def result(whole: Completion) -> dict[str, Any]:
+        filtered = {"aiFilter": render.filter_json(reports[-1])} if has_filter and reports else {}
+        return {**answer.whole(whole), **filtered}
+
     if not _wants_stream(request):
         work = services.inference.generate(principal, asked)
         whole = await while_connected(request.receive, work)
         if whole is None:
             return Response(status_code=499)  # nobody reads it
-        return _json(answer.whole(whole), headers)
+        said = _refusal(reports, whole.text)
+        return _json(result(replace(whole, text=whole.text + said)), headers)
 
     async def events() -> AsyncGenerator[bytes, None]:
         collector = render.Collector()
@@ -161,7 +177,10 @@ async def _answer(
                     yield encoded
                 whole = collector.add(chunk)
                 if whole is not None:
-                    yield render.result_event(answer.whole(whole))
+                    said = _refusal(reports, whole.text)
+                    for encoded in answer.events(Chunk(text=said)):
+                        yield encoded
+                    yield render.result_event(result(replace(whole, text=whole.text + said)))
         yield render.done_event()
 
     return EventStream(
@@ -170,6 +189,13 @@ async def _answer(
         send_timeout=services.settings.http.send_timeout,
         headers=headers,
     )
+
+
+def _refusal(reports: list[Report], sent: str) -> str:
+    """What the guard says of an answer that it blocked, behind what was sent of it."""
+    if not reports or not reports[-1].is_blocked:
+        return ""
+    return ("\n\n" if sent else "") + reports[-1].message
 
 
 def _wants_stream(request: Request) -> bool:
