@@ -31,7 +31,7 @@ async def judge_conversations(
     key: bytes | None = None,
     progress: Callable[[], None] | None = None,
 ) -> list[ItemResult]:
-    """Have a model answer and a judge score every turn: an item a turn, whose grade is its score / 10.
+    """Have a model answer and a judge score every turn: an item a turn, its grade being the score / 10.
 
     A verdict that cannot be read is asked for once more; then the item's grade is 0, so that nothing is won by
     confusing a judge, and its further grade `unreadable` is 1.

@@ -89,7 +89,7 @@ def build_grader(settings: Mapping[str, Any]) -> Grader:
     found: type[GraderSettings] = getattr(import_module(f"malmoi.tasks.graders.{module}"), name)
     tree = ConfigTree()
     tree.merge(settings, origin=f"the grader {kind!r}")
-    grader = tree.validate(found, under="grader.")
+    grader = tree.validate(found, under="grader")
     assert isinstance(grader, Grader)
     return grader
 

@@ -7,6 +7,7 @@ from malmoi.tasks.graders.base import GraderSettings
 from malmoi.tasks.graders.text import normalise
 
 LETTERS = "ABCDEFGHIJ"
+_LONGEST = 20_000  # characters of an answer that are read
 _CIRCLED = "①②③④⑤⑥⑦⑧⑨⑩"
 _LABEL = rf"(?:[(\[]\s*([{LETTERS}{LETTERS.lower()}1-9])\s*[)\]]|([{LETTERS}1-9{_CIRCLED}]))"
 # A letter is a label only where no letter or digit goes on from it: "A cat" is not, "A." and "A입니다" are.
@@ -25,6 +26,7 @@ def parse_choice(answer: str, choices: tuple[str, ...]) -> int | None:
     In this order: the option's text alone; a label at the start; the last label after a word such as 정답 or
     "answer"; a bold label; the only option whose text occurs.
     """
+    answer = answer[:_LONGEST]
     plain = normalise(answer)
     texts = [normalise(choice) for choice in choices]
     if texts.count(plain) == 1:

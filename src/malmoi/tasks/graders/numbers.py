@@ -16,9 +16,9 @@ _LONGEST = 10_000  # characters, from the end; an answer stands there
 _FRACTION = re.compile(r"\\[dt]?frac\s*\{\s*(-?\d+)\s*\}\s*\{\s*(\d+)\s*\}")
 _BOXED = re.compile(r"\\boxed\s*\{((?:[^{}]|\{[^{}]*\})*)\}")
 _NUMBER = re.compile(
-    r"(?P<sign>(?<![\w)\]])[-+]\s?)?[$₩€£]?(?P<sign2>-)?"
+    r"(?P<sign>(?<![\w)\]])[-+]\s?)?(?:[$₩€£](?P<sign2>-)?)?"
     r"(?:(?P<whole>\d{1,9})\s)?(?P<above>\d{1,30})\s?/\s?(?P<below>\d{1,30})(?![\d/])"
-    r"|(?P<sign3>(?<![\w)\]])[-+]\s?)?[$₩€£]?(?P<sign4>-)?"
+    r"|(?P<sign3>(?<![\w)\]])[-+]\s?)?(?:[$₩€£](?P<sign4>-)?)?"
     r"(?P<body>\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?|\d{1,400}(?:\.\d+)?|(?<!\d)\.\d+)"
     r"(?:[eE](?P<power>[+-]?\d{1,2})(?!\w))?"
     r"(?P<small>[십백천](?![가-힣])|[십백천](?=[만억조원명개]))?(?P<big>[만억조](?!큼))?"
