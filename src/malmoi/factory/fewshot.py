@@ -41,6 +41,7 @@ class FewshotStage(Stage[FewshotConfig]):
 
     config = FewshotConfig
     kind: ClassVar[ArtifactKind] = "report"
+    version = 2  # of prompts
     inputs: ClassVar[Mapping[str, Input]] = {"model": Input(("model",))}
 
     def outside(self, config: FewshotConfig, data: Path | None, home: Path) -> Mapping[str, str]:

@@ -65,7 +65,12 @@ def read_settings(name: str, *, tasks_folder: Path | None = None) -> tuple[Table
     tree = ConfigTree()
     for path, table in _layers(known[name], ()):
         tree.merge(table, origin=str(path))
-    return tree.validate(TableSettings), str(known[name])
+    try:
+        return tree.validate(TableSettings), str(known[name])
+    except ConfigError as error:
+        if str(known[name].parent) in error.message:
+            raise
+        raise ConfigError(f"{known[name]}: {error.message}", fix=error.fix) from None  # a key that is missing
 
 
 def _layers(path: Path, above: tuple[Path, ...]) -> list[tuple[Path, dict[str, Any]]]:

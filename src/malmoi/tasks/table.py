@@ -8,13 +8,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 from malmoi.core.errors import InvalidInput, NotFound
 from malmoi.tasks.base import Example, Form, TaskInfo
 from malmoi.tasks.catalog import known_tasks, read_settings
 from malmoi.tasks.forms import answer_word, letters_of, render_options, rotate_choices, shuffle_choices
 from malmoi.tasks.graders import Grader, build_grader
+from malmoi.tasks.graders.choice import parse_choice
 from malmoi.tasks.rows import Row, find_files, read_rows
 from malmoi.tasks.settings import Patterns, TableSettings, as_tuple
 from malmoi.tasks.shots import ShotRows, choose_shots
@@ -33,6 +34,15 @@ _FAMILY_GRADERS = {
     "dependencies": "malmoi.tasks.klue.dependencies:DependencyGrader",
     "kobbq": "malmoi.tasks.kobbq.answers:BiasGrader",
 }
+
+
+@runtime_checkable
+class ChoiceReader(Protocol):
+    """A grader with rules of its own for which choice an answer names."""
+
+    def read(self, example: Example, answer: str) -> str:
+        """The text of the choice; the answer itself where it names none."""
+        ...
 
 
 class TableTask:
@@ -224,7 +234,7 @@ class TableTask:
             listed = self._listed(self._choices_from(values))
             choices = tuple(self._clean(str(choice)) for choice in listed)
         answer = self._clean(self._answer(values))
-        if said.asked_as == "choice":
+        if choices:
             answer = _chosen(answer, choices, said.answer_as)
         fields: dict[str, Any] = {}
         for key, template in self._fields.items():
@@ -264,7 +274,7 @@ class TableTask:
         Raises:
             InvalidInput: the letters form has no letters for so many choices.
         """
-        if not self._by_letters(form):
+        if not self._by_letters(example, form):
             return example.question
         letters = letters_of(example, self.settings.letters)
         options = render_options(example.choices, letters)
@@ -274,7 +284,7 @@ class TableTask:
 
     def solution(self, example: Example, *, form: Form = "default") -> str:
         """The right answer as it stands after its question, with what comes between."""
-        if not self._by_letters(form):
+        if not self._by_letters(example, form):
             return self.settings.answer_prefix + example.answer + self._rest(example)
         letters = letters_of(example, self.settings.letters)
         return f" {letters[example.choices.index(example.answer)]}"
@@ -287,9 +297,9 @@ class TableTask:
 
     def continuations(self, example: Example, *, form: Form = "default") -> Sequence[str]:
         """What is scored for each choice after its prompt, in their order, with the space before it."""
-        if self.settings.scored and not self._by_letters(form):
+        if self.settings.scored and not self._by_letters(example, form):
             return (self._rest(example),) * len(example.choices)
-        if not self._by_letters(form):
+        if not self._by_letters(example, form):
             return tuple(self.settings.answer_prefix + choice for choice in example.choices)
         return tuple(f" {letter}" for letter in letters_of(example, self.settings.letters))
 
@@ -301,7 +311,7 @@ class TableTask:
         Then each prompt ends with its choice, and all continuations are the text after it.
         """
         prompt = self.prompt(example, shots, form=form)
-        if self.settings.scored and not self._by_letters(form):
+        if self.settings.scored and not self._by_letters(example, form):
             between = self.settings.answer_prefix if example.question else ""
             return tuple(prompt + between + choice for choice in example.choices)
         return (prompt,) * len(example.choices)
@@ -309,8 +319,8 @@ class TableTask:
     def _rest(self, example: Example) -> str:
         return self._scored(self._known(example)) if self.settings.scored else ""
 
-    def _by_letters(self, form: Form) -> bool:
-        return self.info.kind == "choice" and self.form_of(form) == "letters"
+    def _by_letters(self, example: Example, form: Form) -> bool:
+        return bool(example.choices) and self.form_of(form) == "letters"
 
     def _known(self, example: Example, options: str = "", letters: Sequence[str] = ()) -> "Context":
         return self._templates.values(
@@ -325,11 +335,21 @@ class TableTask:
 
     # Grading.
 
+    def read(self, example: Example, answer: str) -> str:
+        """The text of the choice that a written answer names; the answer itself where it names none."""
+        if answer in example.choices:
+            return answer
+        grader: object = self._grader
+        if isinstance(grader, ChoiceReader):
+            return grader.read(example, answer)
+        place = parse_choice(answer, example.choices) if example.choices else None
+        return answer if place is None else example.choices[place]
+
     def grade(self, example: Example, answer: str) -> float:
         """How right an answer is, from 0 to 1."""
         if self._grader is not None:
             return self._grader.grade(example, answer)
-        return 1.0 if answer.strip() == example.answer.strip() else 0.0
+        return 1.0 if self.read(example, answer).strip() == example.answer.strip() else 0.0
 
     def grades(self, example: Example, answer: str) -> Mapping[str, float]:
         """Further grades by name, where the grader has some."""
@@ -393,7 +413,7 @@ def _parse_list(text: str) -> Any:
     except ValueError:
         try:
             return ast.literal_eval(text)
-        except (SyntaxError, MemoryError, RecursionError):
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
             raise ValueError(f"{text[:80]!r} is not a list") from None
 
 

@@ -111,6 +111,8 @@ class EntityGrader(GraderSettings):
 
     def grade(self, example: Example, answer: str) -> float:
         """Twice the shared entities over all of both."""
+        if answer.strip() == example.answer.strip():
+            return 1.0  # the marks of an entity that begins with `<` can be read in two ways
         found = parse_entities(answer, str(example.fields["text"]))
         gold = {(int(start), int(stop), str(kind)) for start, stop, kind in example.fields["entities"]}
         given = len(found.spans) + len(found.elsewhere)

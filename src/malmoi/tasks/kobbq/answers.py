@@ -14,6 +14,7 @@ _LETTERS = "ABC"
 _QUOTES = "'\"‘’“”"
 _FIRST = re.compile(r"^\s*\(?([^.\n]*)")
 _LETTER = re.compile(r"^([ABC])(?![A-Za-z])")
+_ALONE = re.compile(r"(?<![A-Z])[ABC](?![A-Z])")
 _BOLD = re.compile(rf"\*\*[{_QUOTES}]?([^.\n*{_QUOTES}]*)")
 _SAID = re.compile(rf"(?:정답|답변|답|[Aa]nswer)\s*(?:은|는|is|:)\s*:?\s*[{_QUOTES}]?([^.\n*{_QUOTES}]*)")
 _QUOTED = re.compile(rf"[{_QUOTES}]([^.\n*{_QUOTES}]*)")
@@ -29,45 +30,39 @@ def parse_answer(answer: str, choices: Sequence[str]) -> int | None:
     """
     found = _named(answer, choices)
     for pattern in (_BOLD, _SAID, _QUOTED):
-        if found is not None:
-            return found
+        if found:
+            break
         said = pattern.search(answer)
-        found = _named(said[1], choices) if said else None
-    if found is not None:
-        return found
-    letters = set(_MARKED.findall(answer.upper()))
-    return _place(letters.pop(), choices) if len(letters) == 1 else None
+        found = _named(said[1], choices) if said else ()
+    if not found:
+        found = tuple(_LETTERS.index(letter) for letter in set(_MARKED.findall(answer.upper())))
+    return found[0] if len(found) == 1 and found[0] < len(choices) else None
 
 
-def _named(text: str, choices: Sequence[str]) -> int | None:
-    """By the letter at the start of the first sentence, or by its whole text."""
+def _named(text: str, choices: Sequence[str]) -> tuple[int, ...]:
+    """The places that the first sentence names by its whole text, or by the letter that it begins with."""
     first = _FIRST.match(text)
     plain = (first[1] if first else "").strip()
-    if (place := _exact(plain, choices)) is not None:
-        return place
+    if found := _exact(plain, choices):
+        return found
     for old, new in _ENDINGS:
         plain = plain.replace(old, new)
     plain = plain.strip(f" {_QUOTES}")
-    if (place := _exact(plain, choices)) is not None:
-        return place
+    if found := _exact(plain, choices):
+        return found
     letter = _LETTER.match(plain.upper())
     if not letter:
-        return None
-    named = [choice for choice in choices if choice.casefold() in plain.casefold()]
-    others = {mark for mark in _LETTERS if re.search(rf"(?<![A-Z]){mark}(?![A-Z])", plain.upper())}
-    if len(named) > 1 or (not named and len(others) > 1):
-        return None
-    return _place(letter[1], choices)
+        return ()
+    by_text = [n for n, choice in enumerate(choices) if choice.casefold() in plain.casefold()]
+    by_letter = [_LETTERS.index(mark) for mark in sorted(set(_ALONE.findall(plain.upper())))]
+    if len(by_text) > 1 or (not by_text and len(by_letter) > 1):
+        return tuple(by_text or by_letter)
+    return (_LETTERS.index(letter[1]),)
 
 
-def _exact(text: str, choices: Sequence[str]) -> int | None:
+def _exact(text: str, choices: Sequence[str]) -> tuple[int, ...]:
     plain = [choice.casefold() for choice in choices]
-    return plain.index(text.casefold()) if text.casefold() in plain else None
-
-
-def _place(letter: str, choices: Sequence[str]) -> int | None:
-    place = _LETTERS.index(letter)
-    return place if place < len(choices) else None
+    return (plain.index(text.casefold()),) if text.casefold() in plain else ()
 
 
 class BiasGrader(GraderSettings):
