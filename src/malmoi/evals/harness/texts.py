@@ -1,6 +1,7 @@
 """Texts that carry more than lm-eval hands on: it treats them as the text that they are."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from malmoi.core.types import Chat, FinishReason
 
@@ -26,6 +27,9 @@ class Answer(str):
         made.notes = notes
         return made
 
+    def __deepcopy__(self, _: dict[int, Any]) -> "Answer":
+        return self
+
 
 class ChatText(str):
     """A prompt that is a conversation: the engine renders it with its model's own template."""
@@ -37,6 +41,9 @@ class ChatText(str):
         made = super().__new__(cls, text)
         made.chat = chat
         return made
+
+    def __deepcopy__(self, _: dict[int, Any]) -> "ChatText":
+        return self
 
 
 class Likelihood(tuple[float, bool]):
@@ -61,3 +68,6 @@ class Likelihood(tuple[float, bool]):
         made.completion_tokens = completion_tokens
         made.cut = cut
         return made
+
+    def __deepcopy__(self, _: dict[int, Any]) -> "Likelihood":
+        return self
