@@ -37,7 +37,7 @@ class WordList:
         if found and self._exceptions is not None:
             spared = [match.span() for match in self._exceptions.finditer(folded)]
             found = [span for span in found if not any(a < span[1] and span[0] < b for a, b in spared)]
-        return [(places[start], places[end - 1] + 1) for start, end in found]
+        return [(places[start], max(places[end], places[end - 1] + 1)) for start, end in found]
 
 
 def fold(text: str) -> tuple[str, Sequence[int]]:
