@@ -209,13 +209,11 @@ def test_winogrande_scores_one_ending_after_two_names(opened: Callable[..., Any]
     }
     unknown = {**row, "answer": ""}
     task, (example,) = opened("winogrande/winogrande", "validation", {place: [row, unknown]})
-    assert task.prompts(example) == (
-        "The trophy left the case since the trophy",
-        "The trophy left the case since the case",
-    )
+    assert task.prompt(example) == "The trophy left the case since the"
+    assert task.leads(example) == (" trophy", " case")
     assert task.continuations(example) == (" was big.", " was big.")
     assert example.answer == "case"
-    assert task.prompts(example, [example])[0].startswith(
+    assert task.prompt(example, [example]).startswith(
         "The trophy left the case since the case was big.\n\nThe"
     )
 
@@ -223,7 +221,7 @@ def test_winogrande_scores_one_ending_after_two_names(opened: Callable[..., Any]
 def test_a_gap_at_the_start_has_no_space_before_it(opened: Callable[..., Any]) -> None:
     row = {"sentence": "_ is late.", "option1": "Ann", "option2": "Bob", "answer": "1"}
     task, (example,) = opened("winogrande/winogrande", "validation", {"winogrande/dev.jsonl": [row]})
-    assert task.prompts(example) == ("Ann", "Bob")
+    assert task.leads(example) == ("Ann", "Bob")
 
 
 def test_piqa_with_its_labels_in_a_file_of_their_own(opened: Callable[..., Any], tmp_path: Path) -> None:

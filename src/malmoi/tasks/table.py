@@ -303,18 +303,15 @@ class TableTask:
             return tuple(self.settings.answer_prefix + choice for choice in example.choices)
         return tuple(f" {letter}" for letter in letters_of(example, self.settings.letters))
 
-    def prompts(
-        self, example: Example, shots: Sequence[Example] = (), *, form: Form = "default"
-    ) -> Sequence[str]:
-        """The prompt before each of the continuations: one and the same, but where `scored` is said.
+    def leads(self, example: Example, *, form: Form = "default") -> Sequence[str]:
+        """What each choice adds to the prompt before its continuation: nothing, but where `scored` is said.
 
-        Then each prompt ends with its choice, and all continuations are the text after it.
+        Then it is the choice itself, and all continuations are the same text after it.
         """
-        prompt = self.prompt(example, shots, form=form)
-        if self.settings.scored and not self._by_letters(example, form):
-            between = self.settings.answer_prefix if example.question else ""
-            return tuple(prompt + between + choice for choice in example.choices)
-        return (prompt,) * len(example.choices)
+        if not self.settings.scored or self._by_letters(example, form):
+            return ("",) * len(example.choices)
+        between = self.settings.answer_prefix if example.question else ""
+        return tuple(between + choice for choice in example.choices)
 
     def _rest(self, example: Example) -> str:
         return self._scored(self._known(example)) if self.settings.scored else ""

@@ -17,7 +17,7 @@ from lm_eval.config.task import TaskConfig
 from malmoi.core.hangul.language import text_language
 from malmoi.core.types import Message
 from malmoi.evals.harness.lm import chat_text
-from malmoi.evals.harness.plan import AskedTask, GradesMore
+from malmoi.evals.harness.plan import AskedTask, GradesMore, ReadsChoices
 from malmoi.evals.harness.texts import Answer, Likelihood
 from malmoi.evals.results import ItemResult
 from malmoi.tasks.base import Example
@@ -126,10 +126,14 @@ class HarnessTask(LmTask):  # type: ignore[misc]
             return [
                 Instance(request_type="generate_until", doc=dict(doc), arguments=arguments, idx=0, **kwargs)
             ]
-        texts = self.asked.task.continuations(self._examples[doc["id"]], form=self.asked.form)
+        task, example = self.asked.task, self._examples[doc["id"]]
+        texts = task.continuations(example, form=self.asked.form)
+        # Where a task compares one ending after several choices, a choice belongs to the prompt.
+        leads = task.leads(example, form=self.asked.form) if hasattr(task, "leads") else ("",) * len(texts)
+        pairs = [(ctx + lead if lead else ctx, text) for lead, text in zip(leads, texts, strict=True)]
         return [
-            Instance(request_type="loglikelihood", doc=dict(doc), arguments=(ctx, text), idx=place, **kwargs)
-            for place, text in enumerate(texts)
+            Instance(request_type="loglikelihood", doc=dict(doc), arguments=pair, idx=place, **kwargs)
+            for place, pair in enumerate(pairs)
         ]
 
     def apply_filters(self) -> list[Instance]:
@@ -198,9 +202,12 @@ class HarnessTask(LmTask):  # type: ignore[misc]
         if self.asked.samples > 1:
             passed = sum(self._grade(example, given) >= 1.0 for given in answers)
             fields = {"answers": [str(given) for given in answers], "passed": passed, "samples": len(answers)}
+        task, named = self.asked.task, str(answer)
+        if isinstance(task, ReadsChoices) and (named := task.read(example, named)) != answer:
+            fields = {**fields, "written": str(answer)}  # bias is counted over choices
         item = self._item(
             example,
-            answer=str(answer),
+            answer=named,
             grade=grade,
             grades=self._further(example, answer),
             prompt_tokens=sum(notes.prompt_tokens for notes in told),
