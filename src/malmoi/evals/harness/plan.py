@@ -41,6 +41,15 @@ class GradesMore(Protocol):
 
 
 @runtime_checkable
+class ReadsChoices(Protocol):
+    """A task that knows which choice a written answer names."""
+
+    def read(self, example: Example, answer: str) -> str:
+        """The text of the choice; the answer itself where it names none."""
+        ...
+
+
+@runtime_checkable
 class FormTask(Protocol):
     """A task that knows which form its default one is."""
 
