@@ -45,6 +45,7 @@ bench: setup  ## measure this machine (ARGS="gateway" for one)
 
 docs: setup-dev  ## write the reference pages under docs/ anew
 	$(BIN)/python scripts/reference.py
+	$(BIN)/python scripts/task_list.py
 
 packages:  ## Debian packages of the tests: a browser, Korean fonts, PostgreSQL
 	@scripts/debian-packages.sh

@@ -75,7 +75,7 @@ class TableSettings(BaseModel):
     choices_split: str = ""
     """What separates the choices where `choices_from` gives a text."""
     rotate_choices: bool = False
-    """Whether each row becomes as many items as it has choices, each with the choices moved on by one."""
+    """Whether each row becomes as many items as it has choices, in another cyclic order each."""
     answer: str = ""
     """Template of the right answer."""
     answer_as: Literal["index", "letter", "text"] = "index"
