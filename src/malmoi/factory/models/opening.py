@@ -6,7 +6,8 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
-from malmoi.core.errors import ModelFileInvalid, UnknownName
+from malmoi.core.errors import ModelFileInvalid, UnknownName, Unsupported
+from malmoi.factory.tokenizer.opening import read_gguf_tokenizer, write_opened
 
 
 def open_any(ref: str, home: Path) -> tuple[Any, Path]:
@@ -37,7 +38,7 @@ def open_any(ref: str, home: Path) -> tuple[Any, Path]:
     model.eval()
     if path.is_dir() and (path / "tokenizer.json").is_file():
         return model, path
-    return model, _keep_tokenizer(tokenizer, home)
+    return model, _keep_tokenizer(path, tokenizer, home)
 
 
 def find_model(ref: str, home: Path) -> Path:
@@ -64,13 +65,23 @@ def find_model(ref: str, home: Path) -> Path:
     return catalog.path(ref)
 
 
-def _keep_tokenizer(tokenizer: Any, home: Path) -> Path:
-    """The tokenizer in a folder of its own, written once for the same content."""
+def _keep_tokenizer(path: Path, tokenizer: Any, home: Path) -> Path:
+    """The tokenizer in a folder of its own, written once for the same content.
+
+    That of a GGUF file is rebuilt as the stage `model-tokenizer` does it, for tokens made by that stage must
+    be known again; transformers spells some tokens otherwise.
+    """
     root = home / "tokenizers"
     root.mkdir(parents=True, exist_ok=True)
     temporary = Path(mkdtemp(prefix=".new-", dir=root))
     try:
-        tokenizer.save_pretrained(temporary)
+        if path.is_file():
+            try:
+                write_opened(path, read_gguf_tokenizer(path), temporary)
+            except Unsupported:
+                tokenizer.save_pretrained(temporary)
+        else:
+            tokenizer.save_pretrained(temporary)
         digest = hashlib.sha256()
         for file in sorted(temporary.iterdir()):
             digest.update(file.name.encode() + b"\0" + file.read_bytes())

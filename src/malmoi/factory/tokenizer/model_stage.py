@@ -5,11 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from malmoi.core.files import write_json, write_text
 from malmoi.core.stage import Input, Stage, StageConfig, StageContext, fingerprint
 from malmoi.core.store import Artifact, ArtifactKind
-from malmoi.factory.tokenizer.opening import find_tokenizer, open_tokenizer
-from malmoi.factory.tokenizer.tokenizer import copy_tokenizer
+from malmoi.factory.tokenizer.opening import find_tokenizer, open_tokenizer, write_opened
 
 
 class ModelTokenizerConfig(StageConfig):
@@ -50,14 +48,6 @@ class ModelTokenizerStage(Stage[ModelTokenizerConfig]):
         """
         path = find_tokenizer(config.model, home=context.home)
         tokenizer = open_tokenizer(config.model, home=context.home)
-        if path.is_dir():
-            copy_tokenizer(path, out)
-        else:
-            end = tokenizer.backend.id_to_token(tokenizer.eot_id)
-            write_text(out / "tokenizer.json", tokenizer.backend.to_str(pretty=True) + "\n")
-            write_json(
-                out / "tokenizer_config.json",
-                {"eos_token": end, "tokenizer_class": "PreTrainedTokenizerFast"},
-            )
+        write_opened(path, tokenizer, out)
         content = hashlib.sha256((out / "tokenizer.json").read_bytes()).hexdigest()
         return {"model": config.model, "vocab_size": tokenizer.vocab_size, "sha256": content}

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from malmoi.core.errors import ModelFileInvalid, NotFound, Unsupported
+from malmoi.core.files import write_json, write_text
 from malmoi.factory.tokenizer.splitting import GPT2, LLAMA3, QWEN2, Merge, byte_level
-from malmoi.factory.tokenizer.tokenizer import Tokenizer
+from malmoi.factory.tokenizer.tokenizer import Tokenizer, copy_tokenizer
 
 _PATTERNS: Mapping[str, str] = {
     "qwen2": QWEN2,
@@ -84,6 +85,27 @@ def read_gguf_tokenizer(path: Path, *, name: str | None = None) -> Tokenizer:
         )
     _add_tokens(backend, tokens, types)
     return Tokenizer(backend, eot_id=file.info.eos_id, name=name or path.stem)
+
+
+def write_opened(path: Path, tokenizer: Tokenizer, out: Path) -> None:
+    """Copy the tokenizer files of a folder, or write those that were rebuilt from a GGUF file.
+
+    Args:
+        path: what was opened.
+        tokenizer: what came of it.
+        out: where tokenizer.json and its company go.
+
+    Raises:
+        InvalidInput: it has no token that ends a document.
+    """
+    if path.is_dir():
+        copy_tokenizer(path, out)
+        return
+    end = tokenizer.backend.id_to_token(tokenizer.eot_id)
+    write_text(out / "tokenizer.json", tokenizer.backend.to_str(pretty=True) + "\n")
+    write_json(
+        out / "tokenizer_config.json", {"eos_token": end, "tokenizer_class": "PreTrainedTokenizerFast"}
+    )
 
 
 def _installed(name: str, home: Path) -> Path:
