@@ -349,3 +349,53 @@ def test_gsm8k(opened: Callable[..., Any], place: str) -> None:
     assert task.prompt(example) == "Question: Two and two?\nAnswer:"
     assert task.grades(example, "It is 1004.") == {"strict": 0.0, "flexible": 1.0}
     assert task.grades(example, "#### 1004.00") == {"strict": 1.0, "flexible": 1.0}
+
+
+def test_the_field_asks_the_same(opened: Callable[..., Any]) -> None:
+    """Prompts, choices and answers as lm-eval's own task files make them of the same row."""
+    lm_eval = pytest.importorskip("lm_eval")
+    folder = Path(lm_eval.__file__).parent / "tasks"
+    options = {"text": ["ice", "steam"], "label": ["A", "B"]}
+    cases: dict[str, tuple[str, str, str, Row]] = {
+        "kmmlu/kmmlu": (
+            "kmmlu/default/_default_kmmlu_yaml", "test", "kmmlu/Law/test-0.parquet",
+            {"question": "무엇? ", "answer": 2, "A": "가", "B": "나", "C": "다", "D": "라",
+             "Category": "Law"},
+        ),
+        "arc/easy": (
+            "arc/arc_easy.yaml", "test", "arc/ARC-Easy/test-0.parquet",
+            {"id": "M1", "question": "Water?", "choices": options, "answerKey": "B"},
+        ),
+        "piqa/piqa": (
+            "piqa/piqa.yaml", "validation", "piqa/data/validation-0.parquet",
+            {"goal": "Open a jar", "sol1": "turn", "sol2": "hit", "label": 1},
+        ),
+        "gsm8k/gsm8k": (
+            "gsm8k/gsm8k.yaml", "test", "gsm8k/test.jsonl", {"question": "2?", "answer": "#### 2"},
+        ),
+        "truthfulqa/mc1": (
+            "truthfulqa/truthfulqa_mc1.yaml", "validation", "truthfulqa/multiple_choice/validation-0.parquet",
+            {"question": "Why?", "mc1_targets": {"choices": ["a", "b"], "labels": [1, 0]},
+             "mc2_targets": {"choices": ["a", "b"], "labels": [1, 0]}},
+        ),
+        "haerae/history": (
+            "haerae/_default_haerae_yaml", "test", "haerae/history.csv", {"query": "무엇? 정답:", "answer": "(A)"},
+        ),
+    }  # fmt: skip
+    for name, (file, split, place, row) in cases.items():
+        task, (example,) = opened(name, split, {place: [row]})
+        template = _doc_to_text(folder / file)
+        assert task.prompt(example) == template.render(**row), name
+
+
+def _doc_to_text(file: Path) -> Any:
+    """The template of a task file of lm-eval, whose tags of its own are left unread."""
+    import yaml
+    from jinja2.sandbox import SandboxedEnvironment
+
+    class Loader(yaml.SafeLoader):
+        pass
+
+    Loader.add_constructor("!function", lambda loader, node: loader.construct_scalar(node))
+    said = yaml.load(file.read_text(encoding="utf-8"), Loader)  # noqa: S506 - a SafeLoader
+    return SandboxedEnvironment().from_string(said["doc_to_text"])
