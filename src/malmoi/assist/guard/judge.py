@@ -35,17 +35,21 @@ class Judge:
         self._seen: dict[str, Opinion] = {}
 
     @property
+    def labels(self) -> tuple[str, ...]:
+        """Labels that installed classifiers tell, if the policy asks any."""
+        return self._classifiers.labels if self._needs_models() else ()
+
+    @property
     def asks_models(self) -> bool:
         """Whether judging takes a model, and so is better done in a thread."""
-        return self._needs_models() and bool(self._classifiers.labels)
+        return bool(self.labels)
 
     def can_judge(self, group: str, direction: Direction = "output") -> bool:
         """Whether anything here can tell texts of this group."""
         policy = self.policy.groups.get(group)
         if policy is None:
             return False
-        told = set(self._classifiers.labels) if self._needs_models() else set[str]()
-        return bool(policy.lists or policy.words or told & set(_labels(policy, direction)))
+        return bool(policy.lists or policy.words or set(self.labels) & set(_labels(policy, direction)))
 
     def judge(self, texts: Sequence[str], direction: Direction) -> list[Verdict]:
         """A verdict for each text.
@@ -78,7 +82,7 @@ class Judge:
     def _opinions(
         self, texts: Sequence[str], wanted: dict[str, GroupPolicy], direction: Direction
     ) -> list[Opinion | None]:
-        if not any(_labels(group, direction) for group in wanted.values()) or not self._classifiers.labels:
+        if not any(_labels(group, direction) for group in wanted.values()) or not self.labels:
             return [None] * len(texts)
         seen = self._seen  # other threads may begin a new one
         asked = [text for text in dict.fromkeys(texts) if text.strip() and text not in seen]

@@ -173,6 +173,19 @@ def known_policies() -> tuple[str, ...]:
     return tuple(sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir()))
 
 
+def policy_file(name: str) -> Path:
+    """The TOML file of a policy.
+
+    Raises:
+        UnknownName: it is no path, and no policy of the package.
+    """
+    if "/" in name or name.endswith(".toml"):
+        return Path(name).expanduser()
+    if name not in known_policies():
+        raise UnknownName("guard policy", name, known_policies(), fix="A path of a file may be given too.")
+    return Path(str(files("malmoi.assist.guard").joinpath("policies", f"{name}.toml")))
+
+
 def load_policy(name: str) -> Policy:
     """A policy of the package, or of a file (a path with `/` or `.toml`).
 
@@ -180,12 +193,7 @@ def load_policy(name: str) -> Policy:
         UnknownName: there is no such policy.
         ConfigError: the file cannot be read, or a key of it is wrong; the message names both.
     """
-    if "/" in name or name.endswith(".toml"):
-        file = Path(name).expanduser()
-    elif name in known_policies():
-        file = Path(str(files("malmoi.assist.guard").joinpath("policies", f"{name}.toml")))
-    else:
-        raise UnknownName("guard policy", name, known_policies(), fix="A path of a file may be given too.")
+    file = policy_file(name)
     tree = ConfigTree()
     tree.merge(read_toml(file), origin=str(file))
     return tree.validate(Policy)

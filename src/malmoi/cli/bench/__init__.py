@@ -19,6 +19,7 @@ BENCHES = {
         "malmoi.cli.bench.factory",
         "training speed and bits per byte against the usual tools, corpus, tokenizer",
     ),
+    "guard": ("malmoi.cli.bench.guard", "what the guard costs, and how it finds personal data"),
 }
 
 

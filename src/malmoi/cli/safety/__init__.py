@@ -7,7 +7,11 @@ import click
 from malmoi.cli import LazyGroup
 
 # name -> (where it is, what it does), in the order of the help.
-COMMANDS: Mapping[str, tuple[str, str]] = {}
+COMMANDS: Mapping[str, tuple[str, str]] = {
+    "check": ("malmoi.cli.safety.check:check", "Show what the guard thinks of a text, and why."),
+    "policy": ("malmoi.cli.safety.policy:policy", "Check a policy of the guard, and show what it does."),
+    "redteam": ("malmoi.cli.safety.redteam:redteam", "Attack a model, and keep what succeeded."),
+}
 
 
 @click.group(cls=LazyGroup, table=COMMANDS)
