@@ -29,7 +29,7 @@ def keys() -> list[str]:
 def tasks() -> list[str]:
     """A row for each task."""
     rows = [
-        "| task | what is asked | asked as | metrics | shots | licence | fetch it from, to (under the data) |",
+        "| task | what is asked | asked as | metrics | shots | licence | fetch it from, to (in the data) |",
         "|---|---|---|---|---|---|---|",
     ]
     for name in known_tasks():
