@@ -379,7 +379,8 @@ def test_the_field_asks_the_same(opened: Callable[..., Any]) -> None:
              "mc2_targets": {"choices": ["a", "b"], "labels": [1, 0]}},
         ),
         "haerae/history": (
-            "haerae/_default_haerae_yaml", "test", "haerae/history.csv", {"query": "무엇? 정답:", "answer": "(A)"},
+            "haerae/_default_haerae_yaml", "test", "haerae/history.csv",
+            {"query": "무엇? 정답:", "answer": "(A)"},
         ),
     }  # fmt: skip
     for name, (file, split, place, row) in cases.items():
@@ -397,5 +398,5 @@ def _doc_to_text(file: Path) -> Any:
         pass
 
     Loader.add_constructor("!function", lambda loader, node: loader.construct_scalar(node))
-    said = yaml.load(file.read_text(encoding="utf-8"), Loader)  # noqa: S506 - a SafeLoader
+    said = yaml.load(file.read_text(encoding="utf-8"), Loader)
     return SandboxedEnvironment().from_string(said["doc_to_text"])
