@@ -36,14 +36,22 @@ class LabelGroup:
     Attributes:
         name: of the question that is answered, such as `safe`.
         labels: in the order of the columns.
-        harmless: the label that asks for nothing to be done.
-        points: operating points, the strictest first.
+        harmless: the label that asks for nothing to be done; None: all labels are kinds of the same.
+        points: operating points.
+        decision: the greatest `probability * decision` chooses the label; it gives rare labels their due.
     """
 
     name: str
     labels: tuple[str, ...]
-    harmless: str
+    harmless: str | None
     points: tuple[OperatingPoint, ...] = ()
+    decision: tuple[float, ...] = ()
+
+    def choose(self, chances: Sequence[float]) -> str:
+        """The label that one text gets, from its probabilities of this group's labels."""
+        factors = self.decision or (1.0,) * len(self.labels)
+        weighed = [chance * factor for chance, factor in zip(chances, factors, strict=True)]
+        return self.labels[weighed.index(max(weighed))]
 
 
 @runtime_checkable

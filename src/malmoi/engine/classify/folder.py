@@ -79,7 +79,9 @@ class QuestionFile(_Part):
     name: str
     title: str
     labels: tuple[str, ...] = Field(min_length=2)
-    harmless: str
+    harmless: str | None
+    decision: tuple[float, ...]
+    """A factor of each label's probability where one label is to be chosen."""
     members: tuple[Literal["ngrams", "encoder"], ...] = Field(min_length=1)
     """Rows of `mix`."""
     context: bool = False
@@ -109,6 +111,7 @@ class ClassifierFile(_Part):
                 question.labels,
                 question.harmless,
                 tuple(OperatingPoint(**point.model_dump()) for point in question.points),
+                question.decision,
             )
             for question in self.questions
         )
@@ -149,8 +152,10 @@ def read_about(folder: Path) -> ClassifierFile:
     names = [question.name for question in about.questions]
     labels = [label for question in about.questions for label in question.labels]
     for question in about.questions:
-        if not _NAME.fullmatch(question.name) or question.harmless not in question.labels:
-            raise _damaged(path, f"the question {question.name!r} has no harmless label, or no proper name")
+        if not _NAME.fullmatch(question.name) or question.harmless not in (None, *question.labels):
+            raise _damaged(path, f"the question {question.name!r} has no proper name or harmless label")
+        if len(question.decision) != len(question.labels):
+            raise _damaged(path, f"the question {question.name} has not one decision for each label")
         for point in question.points:
             if not set(point.flagged) <= set(question.labels):
                 raise _damaged(path, f"the operating point {point.name} names labels that are not there")

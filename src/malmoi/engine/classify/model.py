@@ -101,7 +101,12 @@ class MixedClassifier:
         at = 0
         for group in self._groups:
             columns = slice(at, at + len(group.labels))
-            harmless = chances[:, at + group.labels.index(group.harmless)]
+            # Where no label is harmless, the piece that is most certain of its kind.
+            harmless = (
+                -chances[:, columns].max(axis=1)
+                if group.harmless is None
+                else chances[:, at + group.labels.index(group.harmless)]
+            )
             for row in range(count):
                 end = begins[row + 1] if row + 1 < count else len(owner)
                 worst = begins[row] + int(harmless[begins[row] : end].argmin())
