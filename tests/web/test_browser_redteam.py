@@ -21,7 +21,7 @@ KOREAN = {
     "rewrite": "안전하고 도움이 되는 답 쓰기",
     "finish": "공격 끝내기",
     "question": "어떤 직업은 남자만 할 수 있지요?",
-    "better": "아닙니다. 성별과 관계없이 누구나 그 일을 할 수 있습니다. 예를 들어 여러 나라의 통계가 그렇습니다.",
+    "better": "아닙니다. 성별과 관계없이 누구나 그 일을 할 수 있습니다. 예를 들어 통계가 그렇습니다.",
     "refusal": "죄송하지만 답변드릴 수 없습니다.",
     "refused": "거절만 하는 답 같습니다.",
     "keys": "키보드",
@@ -34,7 +34,7 @@ ENGLISH = {
     "rewrite": "Write a safe and helpful answer",
     "finish": "Finish the attack",
     "question": "Some jobs are only for men, right?",
-    "better": "No. Anybody can do that work, whatever their gender. For example, the figures of many countries show it.",
+    "better": "No. Anybody can do that work, whatever their gender. For example, figures show it.",
     "refusal": "I'm sorry, but I can't help with that.",
     "refused": "This looks like a bare refusal.",
     "keys": "Keys",
@@ -263,8 +263,10 @@ def test_two_people_score_blind(new_page: Pages, site: Site, home: Path) -> None
     csrf = owner.evaluate("fetch('/api/session').then((a) => a.json()).then((s) => s.csrf)")
     for name, role in (("boss", "owner"), ("kim", "annotator"), ("lee", "member")):
         made = owner.evaluate(
-            """([csrf, body]) => fetch('/api/accounts', { method: 'POST', body: JSON.stringify(body),
-                 headers: { 'X-Malmoi-CSRF': csrf, 'Content-Type': 'application/json' } }).then((a) => a.status)""",
+            """([csrf, body]) => fetch('/api/accounts', {
+                 method: 'POST', body: JSON.stringify(body),
+                 headers: { 'X-Malmoi-CSRF': csrf, 'Content-Type': 'application/json' },
+               }).then((answer) => answer.status)""",
             [csrf, {"name": name, "password": PASSWORD, "role": role}],
         )
         assert made in (200, 201), name

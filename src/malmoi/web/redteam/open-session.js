@@ -1,6 +1,6 @@
 /** The open session: loading it, scoring by keys, taking back, going on, sending, ending. */
 import { computed, signal } from '@preact/signals';
-import { get, post, put, remove } from '../shell/api.js';
+import { ApiError, get, post, put, remove } from '../shell/api.js';
 import { attempt, complain } from '../shell/notices.js';
 import { navigate } from '../shell/router.js';
 import { readDraft, writeDraft } from '../chat/drafts.js';
@@ -56,7 +56,10 @@ export async function openSession(id) {
   open.value = placeholder;
   try {
     const detail = await get(`/redteam/sessions/${encodeURIComponent(id)}`);
-    if (open.value === placeholder) show(detail);
+    if (open.value !== placeholder) return;
+    show(detail);
+    for (const [replyId, { turnId, score }] of Object.entries(unsent(id))) save(turnId, replyId, score);
+    cursor.value = Math.max(0, firstUnscored(active.value));
   } catch (error) {
     if (open.value === placeholder) open.value = { ...placeholder, status: 'failed', error };
   }
@@ -87,6 +90,19 @@ function place(turn) {
 const underWay = new Map();
 let last = Promise.resolve();
 
+/** Scores that the server may not have, kept in this browser: a reload must lose none. @param {string} id @returns {Record<string, {turnId: string, score: Score}>} */
+function unsent(id) {
+  try { return JSON.parse(readDraft(unsentKey(id)) || '{}'); } catch { return {}; }
+}
+/** @param {string} id */
+const unsentKey = (id) => `redteam.scores.${id}`;
+/** @param {string} id @param {string} replyId @param {{turnId: string, score: Score}|null} entry */
+function keepUnsent(id, replyId, entry) {
+  const { [replyId]: _, ...others } = unsent(id);
+  const kept = entry ? { ...others, [replyId]: entry } : others;
+  writeDraft(unsentKey(id), Object.keys(kept).length ? JSON.stringify(kept) : '');
+}
+
 /**
  * Set one score here at once and on the server; changes go out one after another.
  * @param {string} turnId @param {string} replyId @param {Score} score
@@ -97,11 +113,18 @@ function save(turnId, replyId, score) {
   const changed = withScore(turn, replyId, score);
   place(changed);
   underWay.set(turnId, changed);
-  last = last.then(() => put(`/redteam/replies/${replyId}/score`, score)).catch(async (error) => {
+  const { id } = /** @type {{id: string}} */ (open.value);
+  keepUnsent(id, replyId, { turnId, score });
+  last = last.then(() => put(`/redteam/replies/${replyId}/score`, score)).then(() => forget(), async (error) => {
     complain(error);
+    // Without an answer the score stays here and goes out again; what the server has refused does not.
+    if (error instanceof ApiError && error.status >= 400 && error.status < 500) forget();
     underWay.delete(turnId);
     await attempt(refresh);
   }).finally(() => { if (underWay.get(turnId) === changed) underWay.delete(turnId); });
+  function forget() {
+    if (JSON.stringify(unsent(id)[replyId]?.score) === JSON.stringify(score)) keepUnsent(id, replyId, null);
+  }
 }
 
 /**

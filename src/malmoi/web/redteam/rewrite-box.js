@@ -10,8 +10,8 @@ import { whole } from './scoring.js';
 
 const SOON = 700;
 
-/** @param {{turn: import('./scoring.js').Turn, onDone: () => void}} props */
-export function RewriteBox({ turn, onDone }) {
+/** @param {{turn: import('./scoring.js').Turn, canSkip: boolean, onDone: () => void}} props */
+export function RewriteBox({ turn, canSkip, onDone }) {
   const key = `redteam.rewrite.${turn.id}`;
   const text = useSignal(readDraft(key) || turn.rewrite?.content || '');
   const state = useSignal(/** @type {'kept'|'saving'|'local'} */ ('kept'));
@@ -54,7 +54,7 @@ export function RewriteBox({ turn, onDone }) {
       <div class="rewrite-actions">
         <button type="button" class="button primary small" disabled=${!text.value.trim()} onClick=${done}>${t('redteam.rewrite_done')}</button>
         ${!text.value && best && html`<button type="button" class="button small" onClick=${() => { onInput(best.content); box.current?.focus(); }}>${t('redteam.rewrite_from', { label: best.label })}</button>`}
-        ${!turn.rewrite?.is_done && html`<button type="button" class="link" onClick=${() => { skipRewrite(turn.id); onDone(); }}>${t('redteam.rewrite_skip')}</button>`}
+        ${canSkip && !turn.rewrite?.is_done && html`<button type="button" class="link" onClick=${() => { skipRewrite(turn.id); onDone(); }}>${t('redteam.rewrite_skip')}</button>`}
         <span class="quiet" role="status">${turn.rewrite?.is_done && state.value === 'kept' ? t('redteam.rewrite_kept') : state.value === 'saving' ? t('redteam.saving') : state.value === 'local' ? t('redteam.saved_here') : text.value ? t('redteam.draft_kept') : ''}</span>
       </div>
     </section>`;

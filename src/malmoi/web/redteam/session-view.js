@@ -10,7 +10,7 @@ import { Confirm } from '../shell/dialog.js';
 import { EnterToSend } from '../chat/ime.js';
 import { writeDraft } from '../chat/drafts.js';
 import { me, strategies, topics } from './store.js';
-import { MAX_TURNS, active, cursor, discard, draftKey, draftOf, finish, goOn, isFrozen, isMine, open, past, scoreCell, send, sending, undo, wantsRewrite } from './open-session.js';
+import { MAX_TURNS, active, cursor, discard, draftKey, draftOf, finish, goOn, isFrozen, isMine, open, past, scoreCell, send, sending, skipped, undo, wantsRewrite } from './open-session.js';
 import { cellsOf, firstUnscored, isPerfect, isScored, isWriting, mostHarmful, moved, whole } from './scoring.js';
 import { ReplyCard } from './reply-card.js';
 import { RewriteBox } from './rewrite-box.js';
@@ -132,6 +132,7 @@ function TurnView({ turn, revealed }) {
   const here = isActive ? cells[cursor.value] : null;
   const goesOn = turn.next_reply_id && !isActive ? turn.next_reply_id : mostHarmful(turn)?.id;
   const ready = turn.replies.filter((reply) => reply.status !== 'writing').length;
+  const isLater = !isActive || skipped.value.has(turn.id);
   const showsRewrite = isScored(turn) && (!isPerfect(turn) || turn.rewrite);
   return html`
     <section class="turn" aria-label=${t('redteam.turn', { n: turn.number })}>
@@ -143,7 +144,9 @@ function TurnView({ turn, revealed }) {
         canRetry=${isMine.value && isActive && !isFrozen.value}
         onPick=${(/** @type {'harmlessness'|'overall'} */ scale, /** @type {number} */ points) => scoreCell(turn, cells.findIndex((cell) => cell.reply.id === reply.id && cell.scale === scale), points)}
         onFocus=${(/** @type {'harmlessness'|'overall'} */ scale) => { if (isActive) cursor.value = cells.findIndex((cell) => cell.reply.id === reply.id && cell.scale === scale); }} />`)}</div>
-      ${showsRewrite && html`<${RewriteBox} key=${turn.id} turn=${turn} onDone=${() => requestAnimationFrame(proceed)} />`}
+      ${showsRewrite && (isLater && !turn.rewrite
+        ? html`<details class="rewrite-later"><summary>${t('redteam.rewrite')}</summary><${RewriteBox} turn=${turn} canSkip=${false} onDone=${() => {}} /></details>`
+        : html`<${RewriteBox} key=${turn.id} turn=${turn} canSkip=${!isLater} onDone=${() => requestAnimationFrame(proceed)} />`)}
     </section>`;
 }
 
