@@ -231,6 +231,7 @@ def test_pass_at_k_equals_counting_every_subset() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_every_solution_of_humaneval_passes_and_none_when_it_is_broken() -> None:
     data = os.environ.get("MALMOI_TEST_DATA")
     if not data:
