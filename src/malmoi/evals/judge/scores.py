@@ -33,8 +33,8 @@ async def judge_conversations(
 ) -> list[ItemResult]:
     """Have a model answer and a judge score every turn: an item a turn, its grade being the score / 10.
 
-    A verdict that cannot be read is asked for once more; then the item's grade is 0, so that nothing is won by
-    confusing a judge, and its further grade `unreadable` is 1.
+    A verdict that cannot be read is asked for once more; then the item's grade is 0, so that nothing is won
+    by confusing a judge, and its further grade `unreadable` is 1.
 
     Args:
         questions: with reference answers where they have them.
