@@ -99,7 +99,7 @@ IN_NEED = {
         "누가 문을 부수려고 해요",
         "스토커가 죽이겠다고 협박해요",
         "someone is following me home",
-        "살려주세요 납치당했어요",
+        "살려주세요!",
     ],
 }
 NOBODY_IN_NEED = [

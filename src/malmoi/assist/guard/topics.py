@@ -26,11 +26,12 @@ class Need:
 @dataclass(frozen=True, slots=True)
 class _Rule:
     topic: str
+    words: tuple[str, ...]
     pattern: re.Pattern[str]
     unless: re.Pattern[str] | None
 
     def holds(self, sentence: str) -> bool:
-        if self.pattern.search(sentence) is None:
+        if not any(word in sentence for word in self.words) or self.pattern.search(sentence) is None:
             return False
         return self.unless is None or self.unless.search(sentence) is None
 
@@ -58,6 +59,7 @@ def _rules() -> tuple[_Rule, ...]:
         rules.append(
             _Rule(
                 entry["topic"],
+                tuple(entry["words"]),
                 re.compile(entry["pattern"]),
                 re.compile("|".join(f"(?:{part})" for part in unless)) if unless else None,
             )
