@@ -102,7 +102,7 @@ def test_contamination_finds_a_copied_item(home: Path, tmp_path: Path) -> None:
     shown = run("contamination", *common)
     assert "67 %" in shown
     assert "web.txt#1" in shown
-    assert "skipped kobest/copa" in shown
+    assert "not there: kobest/copa" in shown
     told = json.loads(run("contamination", *common, "--json"))
     assert len(told["tasks"][0]["seen"]) == 2
     with pytest.raises(InvalidInput, match="no task of the suite"):

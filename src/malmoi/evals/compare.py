@@ -167,7 +167,7 @@ def compare(
             f"the two results have no task that can be compared. {said}",
             fix="Run both models on one suite with the same protocol.",
         )
-    models = (results[0].model, results[1].model)
+    models = (results[0].model_name, results[1].model_name)
     if models[0] == models[1]:
         models = (f"{models[0]} (first)", f"{models[1]} (second)")
     return Comparison(models, results[0].suite, _adjusted(differences), left_out)

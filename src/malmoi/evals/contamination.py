@@ -186,7 +186,9 @@ def _covered(
         wanted = grams(_units(kind, [one.text for one in own]), size)
         counts = np.diff(wanted.starts)
         owners = np.repeat(np.arange(len(own)), counts)
-        there = np.isin(wanted.hashes, keys) & ~_common(wanted.hashes, owners, own, sizes)
+        there = np.isin(wanted.hashes, keys)
+        at_all = np.flatnonzero(there)
+        there[at_all] = ~_common(wanted.hashes[at_all], owners[at_all], own, sizes)
         for at in np.unique(owners[there]).tolist():
             hits = wanted.hashes[wanted.starts[at] : wanted.starts[at + 1]]
             own_hits = there[wanted.starts[at] : wanted.starts[at + 1]]
@@ -205,15 +207,20 @@ def _covered(
 def _common(
     hashes: np.ndarray, owners: np.ndarray, texts: Sequence[_Text], sizes: Mapping[str, int]
 ) -> np.ndarray:
-    """Which runs are wording of their task: so many of its items have them."""
+    """Which runs are wording of their task: so many of its texts have them."""
+    names = list(sizes)
+    at = {name: number for number, name in enumerate(names)}
+    tasks = np.array([at[text.owner[0]] for text in texts], dtype=np.int64)[owners]
     common = np.zeros(len(hashes), dtype=bool)
-    tasks = np.array([texts[owner].owner[0] for owner in owners])
-    for task in np.unique(tasks):
-        own = np.flatnonzero(tasks == task)
+    for number in np.unique(tasks).tolist():
+        own = np.flatnonzero(tasks == number)
+        order = own[np.lexsort((owners[own], hashes[own]))]
+        run, owner = hashes[order], owners[order]
         # One text has a run once, however often it repeats it.
-        pairs = np.unique(np.stack([hashes[own], owners[own].astype(np.uint64)], axis=1), axis=0)
-        values, counts = np.unique(pairs[:, 0], return_counts=True)
-        limit = max(FEWEST_COMMON, COMMON * sizes[str(task)])
+        first = np.ones(len(run), dtype=bool)
+        first[1:] = (run[1:] != run[:-1]) | (owner[1:] != owner[:-1])
+        values, counts = np.unique(run[first], return_counts=True)
+        limit = max(FEWEST_COMMON, COMMON * sizes[names[number]])
         common[own] = np.isin(hashes[own], values[counts > limit])
     return common
 

@@ -29,8 +29,8 @@ class Column:
 
     @property
     def title(self) -> str:
-        """Short: the task and how often it was shown solved examples."""
-        return f"{self.task} ({self.shots}-shot, {self.form})"
+        """Short: the task, and how it was run."""
+        return f"{self.task} ({self.shots}-shot, {self.form}, n {self.items:,})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ def read_boards(store: Store, *, suite: str | None = None) -> list[Board]:
 def _row(artifact: Artifact, result: EvalResult) -> Row:
     figures = {column_of(task, result.protocol): task.metrics[0] for task in result.tasks if task.metrics}
     made = f"{artifact.manifest.created_at:%Y-%m-%d %H:%M}"
-    return Row(result.model, result.model_sha256, artifact.id, made, figures)
+    return Row(result.model_name, result.model_sha256, artifact.id, made, figures)
 
 
 def column_of(task: TaskResult, protocol: str) -> Column:

@@ -107,6 +107,11 @@ class EvalResult(_Row):
     tasks: tuple[TaskResult, ...]
     skipped: tuple[SkippedTask, ...] = ()
 
+    @property
+    def model_name(self) -> str:
+        """The model for people: of a path its last part."""
+        return self.model.rstrip("/").rpartition("/")[2] if self.model.startswith("path:") else self.model
+
 
 def write_items(path: Path, items: Iterable[ItemResult]) -> None:
     """Write items, one JSON object a line, atomically."""

@@ -69,8 +69,8 @@ def contamination(
         click.echo(json.dumps(found | {"file": str(path)}, ensure_ascii=False, indent=1))
         return
     _print(overlaps)
-    for name, reason in skipped.items():
-        click.echo(f"skipped {name}: {reason}")
+    if skipped:
+        click.echo(f"not looked at, for their files are not there: {', '.join(skipped)}")
     click.echo(f"every seen item: {path}")
 
 
@@ -87,7 +87,7 @@ def _examples(suite: str, data: Path) -> "tuple[dict[str, list[Example]], dict[s
             task = open_task(entry.name, data)
             tasks[entry.name] = list(task.examples(task.info.split))
         except NotFound as error:
-            skipped[entry.name] = str(error)
+            skipped[entry.name] = str(error).removeprefix(f"{entry.name}: ")
     if not tasks:
         raise InvalidInput(
             f"no task of the suite {suite} has its files under {data}.",

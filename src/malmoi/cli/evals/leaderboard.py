@@ -37,7 +37,7 @@ def leaderboard(suite: str | None, as_json: bool, opened: bool, home: Path) -> N
     from malmoi.cli.evals.tables import table
 
     for board in boards:
-        click.echo(f"{board.suite}  protocol {board.protocol}")
+        click.echo(f"{board.suite or 'single tasks'}  protocol {board.protocol}")
         rows = [["model", "mean", *(column.title for column in board.columns)]]
         for row in board.rows:
             figures = [row.figures.get(column) for column in board.columns]

@@ -48,7 +48,9 @@ def _print(result: "EvalResult", folder: Path) -> None:
     from malmoi.evals.report.remarks import figure_text, percent, remarks
     from malmoi.evals.results import ItemResult, read_items
 
-    click.echo(f"{result.model}  {result.suite}  protocol {result.protocol}  {result.started_at}")
+    click.echo(
+        f"{result.model}  {result.suite or 'single tasks'}  protocol {result.protocol}  {result.started_at}"
+    )
     rows = [["task", "metric", "value", "95 %", "guessing", "items", "shots", "form", "cut off", "language"]]
     for task in result.tasks:
         shares = ["" if share is None else percent(share) for share in (task.truncated, task.in_language)]

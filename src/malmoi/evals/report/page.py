@@ -64,7 +64,7 @@ def render_result(result: EvalResult, items: Sequence[ItemResult]) -> str:
     return render_page(
         "report.html.jinja",
         scripts=("language.js", "browser.js"),
-        title=f"{result.model} · {result.suite}",
+        title=f"{result.model_name} · {result.suite}".rstrip(" ·"),
         result=result,
         count=len(items),
         remarks=remarks(result, by_task),

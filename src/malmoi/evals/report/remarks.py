@@ -31,6 +31,8 @@ def _say(name: str, **figures: object) -> Phrase:
 
 def _about_task(task: TaskResult, items: Sequence[ItemResult]) -> Iterator[Phrase]:
     main = task.metrics[0] if task.metrics else None
+    if task.split == "train":
+        yield _say("on_train", task=task.name)
     if main is not None:
         yield from _about_main(task, main)
     for figure in task.metrics:
