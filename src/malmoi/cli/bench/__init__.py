@@ -19,6 +19,7 @@ BENCHES = {
         "malmoi.cli.bench.factory",
         "training speed and bits per byte against the usual tools, corpus, tokenizer",
     ),
+    "evals": ("malmoi.cli.bench.evals", "scoring against lm-eval's own Hugging Face backend"),
     "guard": ("malmoi.cli.bench.guard", "what the guard costs, and how it finds personal data"),
 }
 
@@ -35,7 +36,7 @@ BENCHES = {
 @click.option(
     "--data",
     type=click.Path(file_okay=False, path_type=Path),
-    help="factory: folder of your texts.  [default: a generated corpus]",
+    help="factory, evals: folder of your texts or tasks.  [default: generated ones]",
 )
 @click.option(
     "--recipe", default="tiny-ko", show_default=True, metavar="NAME", help="factory: recipe to measure."
