@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -134,7 +135,7 @@ def test_in_a_long_text_the_riskiest_piece_counts(tmp_path: Path) -> None:
     long = f"{GOOD} " * 300
     pieces = cut(long)
     assert max(map(len, pieces)) <= PIECE
-    assert all(one[-OVERLAP:] == other[:OVERLAP] for one, other in zip(pieces, pieces[1:], strict=False))
+    assert all(one[-OVERLAP:] == other[:OVERLAP] for one, other in pairwise(pieces))
     assert classifier.predict([long])[0, 1] < 0.1
     hidden = long + " 라마" * 300 + BAD
     assert classifier.predict([long, hidden, GOOD])[:, 1].argmax() == 1

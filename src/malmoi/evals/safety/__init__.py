@@ -1,0 +1,1 @@
+"""Classifiers of unsafe text: data, training, measuring."""
