@@ -146,3 +146,22 @@ def test_ticks_embrace_the_values(values, log):
     assert ticks[-1] >= max(values)
     assert 2 <= len(ticks) <= 11
     assert ticks == sorted(set(ticks))
+
+
+def test_intervals_are_whiskers_and_levels_dashes():
+    rows = {
+        "boolq <b>": {"a": plots.Interval(0.55, 0.5, 0.6, 0.5), "b": plots.Interval(0.7, 0.65, 0.75, 0.5)},
+        "copa": {"a": plots.Interval(0.4), "b": plots.Interval(math.nan)},
+    }
+    svg = plots.interval_plot(rows, title="점수", level_label="guessing", ends=(0.0, 1.0))
+    assert svg.count("stroke-dasharray") == 1  # one level for both models of a row
+    assert "boolq &lt;b&gt;" in svg
+    assert "boolq &lt;b&gt; b: 0.7" in svg
+    assert "nan" not in svg
+    assert svg == plots.interval_plot(rows, title="점수", level_label="guessing", ends=(0.0, 1.0))
+    assert "nothing to show" in plots.interval_plot({}, title="점수")
+
+
+def test_differences_may_be_negative():
+    svg = plots.interval_plot({"boolq": {"": plots.Interval(-0.1, -0.2, 0.05, 0.0)}}, title="Differences")
+    assert "boolq: -0.1" in svg
