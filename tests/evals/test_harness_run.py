@@ -371,3 +371,55 @@ def test_sampling_settings_of_lm_eval_are_ours() -> None:
     assert drawn == Sampling(256, 1.0, top_p=0.9, repetition_penalty=1.0, seed=4, stop=("x",))
     with pytest.raises(Unsupported, match="num_beams"):
         sampling_of({"num_beams": 4}, seed=0)
+
+
+# A judge
+
+
+def test_conversations_are_judged_and_nothing_is_asked_twice(data: Path, home: Path, tmp_path: Path) -> None:
+    folder = data / "ko_mt_bench"
+    folder.mkdir(parents=True)
+    rows = [
+        {"question_id": n, "category": "writing", "turns": [f"{n}번 글을 써 줘.", "더 짧게 써 줘."]}
+        for n in range(2)
+    ]
+    (folder / "question.jsonl").write_text(
+        "\n".join(json.dumps(row, ensure_ascii=False) for row in rows), encoding="utf-8"
+    )
+    model, judge = tmp_path / "model.toml", tmp_path / "judge.toml"
+    model.write_text('[[rules]]\nreply = "짧은 글입니다."\n', encoding="utf-8")
+    judge.write_text('[[rules]]\nreply = "좋지 않다."\n', encoding="utf-8")
+    arguments = ["evals", "run", "--model", f"scripted:{model}", "--judge", f"scripted:{judge}", "--quiet"]
+    arguments += ["--data", str(data), "--home", str(home)]
+    done = CliRunner().invoke(cli, arguments)
+    assert done.exit_code == 0, done.output
+    (report,) = Store(home / "store").artifacts("report")
+    result = read_result(report.path)
+    (task,) = result.tasks
+    assert (task.name, task.items, task.in_language) == ("judged/ko_mt_bench", 4, 1.0)
+    assert [item.grade for item in read_items(report.path)] == [0.0] * 4  # the verdicts cannot be read
+    again = CliRunner().invoke(cli, arguments)
+    assert "0 are new" in again.output
+
+
+def test_a_judge_without_questions_says_what_is_missing(data: Path, home: Path, script: Path) -> None:
+    arguments = ["evals", "run", "--model", f"scripted:{script}", "--judge", f"scripted:{script}", "--quiet"]
+    done = CliRunner().invoke(cli, [*arguments, "--data", str(data), "--home", str(home)])
+    assert "question.jsonl" in done.output
+
+
+def test_choices_that_add_to_the_prompt(runner: asyncio.Runner, data: Path, tmp_path: Path) -> None:
+    folder = data / "winogrande"
+    folder.mkdir(parents=True)
+    row = {
+        "qID": "x",
+        "sentence": "Ann thanked Bea because _ had helped.",
+        "option1": "Ann",
+        "option2": "Bea",
+    }
+    (folder / "dev.jsonl").write_text(json.dumps({**row, "answer": "2"}) + "\n", encoding="utf-8")
+    engine = CountingEngine()
+    run(engine, Asked(data, tasks=("winogrande/winogrande",), shots=0), runner, Ledger(tmp_path / "l"))
+    contexts = sorted(context for context, _ in engine.pairs)
+    assert [context.split()[-1] for context in contexts] == ["Ann", "Bea"]
+    assert len({continuation for _, continuation in engine.pairs}) == 1

@@ -24,7 +24,7 @@ def print_plan(plan: "Plan") -> None:
         for line in table(rows, right={2, 3}):
             click.echo(line)
     for skipped in plan.skipped:
-        click.echo(f"missing: {skipped.name}: {skipped.reason} {skipped.fix}".rstrip())
+        click.echo(f"missing: {skipped.name}: {skipped.fix or skipped.reason}")
 
 
 def print_result(result: "EvalResult", plan: "Plan") -> None:
@@ -54,8 +54,10 @@ def print_result(result: "EvalResult", plan: "Plan") -> None:
         click.echo(line)
     for line in _groups(result, plan):
         click.echo(line)
+    known = {skipped.name for skipped in plan.skipped}
     for skipped in result.skipped:
-        click.echo(f"skipped {skipped.name}: {skipped.reason}")
+        if skipped.name not in known:  # those were said at the beginning
+            click.echo(f"skipped {skipped.name}: {skipped.reason} {skipped.fix}".rstrip())
     tokens = f"{number(result.prompt_tokens)} prompt tokens, {number(result.completion_tokens)} answer tokens"
     click.echo(f"{result.model}, {duration(result.seconds)}, {tokens}")
 

@@ -112,13 +112,14 @@ def run(
         split=split,
         seed=seed,
         chat=chat,
+        judge=judge,
     )
     plan = make_plan(asked)
     if dry_run:
         print_plan(plan)
         return
     for skipped in plan.skipped:
-        click.echo(f"skipped {skipped.name}: {skipped.reason} {skipped.fix}".rstrip(), err=True)
+        click.echo(f"skipped {skipped.name}: {skipped.fix or skipped.reason}", err=True)
     if not plan.tasks and not plan.stock and judge is None:
         click.echo("Nothing can be run: the files of these tasks are not on disk.", err=True)
         raise click.exceptions.Exit(1)
@@ -129,7 +130,9 @@ def run(
         engines = ModelEngines(model, home=home, runner=runner, backend=engine, options=options)  # type: ignore[arg-type]
         try:
             with open_progress(quiet=quiet) as progress:
-                outcome = run_plan(plan, asked, engines, identity, ledger=ledger, progress=progress)
+                outcome = run_plan(
+                    plan, asked, engines, identity, ledger=ledger, home=home, progress=progress
+                )
         except (KeyboardInterrupt, asyncio.CancelledError):
             click.echo(
                 f"Stopped. {ledger.added} answers of this run are kept; the same command goes on from here.",

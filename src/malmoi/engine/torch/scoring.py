@@ -130,7 +130,8 @@ class TreeScorer:
             use_cache=True,
             logits_to_keep=torch.tensor([node - begin for node in nodes]) if nodes else 1,
         )
-        return out.logits[0].float()
+        logits = out.logits[0]
+        return logits if logits.dtype == torch.float64 else logits.float()
 
 
 def open_scorer(model: Any, *, vocab_size: int, start_id: int) -> TreeScorer | None:

@@ -50,6 +50,15 @@ class ReadsChoices(Protocol):
 
 
 @runtime_checkable
+class LeadingTask(Protocol):
+    """A task whose choices may add to the prompt, as those of Winogrande do."""
+
+    def leads(self, example: Example, *, form: Form = "default") -> Sequence[str]:
+        """What each choice adds before what is scored."""
+        ...
+
+
+@runtime_checkable
 class FormTask(Protocol):
     """A task that knows which form its default one is."""
 
@@ -103,6 +112,7 @@ class Asked:
     split: str | None = None
     seed: int = 0
     chat: bool = False
+    judge: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +132,9 @@ def make_plan(asked: Asked) -> Plan:
         ConfigError: a description is wrong.
     """
     if not asked.suite and not asked.tasks:
-        raise InvalidInput("there is nothing to run.", fix="Give --suite or --task.")
+        if asked.judge is not None:
+            return Plan((), (), ())
+        raise InvalidInput("there is nothing to run.", fix="Give --suite, --task or --judge.")
     names = list(known_tasks())
     lines = _lines(asked, names)
     table = read_suite(REPORT) if REPORT in known_suites() else Suite(title="", tasks=())

@@ -8,7 +8,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from malmoi.core.errors import InvalidInput, MalmoiError, Unsupported
+from malmoi.core.errors import InvalidInput, MalmoiError, NotFound, Unsupported
 from malmoi.core.stage import Progress, SilentProgress
 from malmoi.core.store import Artifact, Store
 from malmoi.evals.harness.engines import ModelEngines
@@ -45,11 +45,21 @@ def run_plan(
     model: ModelIdentity,
     *,
     ledger: Ledger,
+    home: Path | None = None,
     progress: Progress | None = None,
 ) -> Outcome:
     """Ask everything that is not in the ledger, grade it, and measure it.
 
     A task that fails with a sentence is skipped with it, and the rest goes on.
+
+    Args:
+        plan: what `make_plan` made of `asked`.
+        asked: what the user wants.
+        engines: of the model.
+        model: which model it is.
+        ledger: its answers so far.
+        home: Malmoi's home directory; needed for a judge.
+        progress: shows how far it is.
 
     Raises:
         MissingExtra: lm-eval is not installed.
@@ -83,6 +93,17 @@ def run_plan(
         except MalmoiError as error:
             skipped.append(reason_of(f"lm-eval:{name}", error))
             progress.note(f"lm-eval:{name} is skipped: {error}")
+    if asked.judge is not None and home is not None:
+        from malmoi.evals.harness.judged import run_judged
+
+        judged = run_judged(asked.judge, data=asked.data, engines=engines, model=model, ledger=ledger,
+                            home=home, progress=progress, seed=asked.seed, limit=asked.limit)  # fmt: skip
+        try:
+            for result, own in judged:
+                results.append(result)
+                items.extend(own)
+        except (NotFound, Unsupported, InvalidInput) as error:
+            skipped.append(reason_of("judged conversations", error))
     return Outcome(
         EvalResult(
             model=model.ref,

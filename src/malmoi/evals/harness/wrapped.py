@@ -17,7 +17,7 @@ from lm_eval.config.task import TaskConfig
 from malmoi.core.hangul.language import text_language
 from malmoi.core.types import Message
 from malmoi.evals.harness.lm import chat_text
-from malmoi.evals.harness.plan import AskedTask, GradesMore, ReadsChoices
+from malmoi.evals.harness.plan import AskedTask, GradesMore, LeadingTask, ReadsChoices
 from malmoi.evals.harness.texts import Answer, Likelihood
 from malmoi.evals.results import ItemResult
 from malmoi.tasks.base import Example
@@ -129,7 +129,9 @@ class HarnessTask(LmTask):  # type: ignore[misc]
         task, example = self.asked.task, self._examples[doc["id"]]
         texts = task.continuations(example, form=self.asked.form)
         # Where a task compares one ending after several choices, a choice belongs to the prompt.
-        leads = task.leads(example, form=self.asked.form) if hasattr(task, "leads") else ("",) * len(texts)
+        leads = (
+            task.leads(example, form=self.asked.form) if isinstance(task, LeadingTask) else ("",) * len(texts)
+        )
         pairs = [(ctx + lead if lead else ctx, text) for lead, text in zip(leads, texts, strict=True)]
         return [
             Instance(request_type="loglikelihood", doc=dict(doc), arguments=pair, idx=place, **kwargs)
