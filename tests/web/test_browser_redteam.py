@@ -153,10 +153,12 @@ def test_an_attack_by_keys_alone(new_page: Pages, locale: str) -> None:
     page.get_by_role("dialog").get_by_role("button", name=words["finish"]).click()
     expect(page.locator(".turn").first.locator("header .tag.plain")).to_have_count(2)
     expect(page.locator(".points button").first).to_be_disabled()
+    colours = "(all) => new Set(all.map((one) => getComputedStyle(one).backgroundColor)).size"
+    assert page.locator(".turn:first-of-type .points button").evaluate_all(colours) >= 3  # scores stay visible
     shoot(page, f"finished-{locale}")
     page.goto("/redteam/statistics")
     page.locator(".rates").first.wait_for()
-    assert page.locator(".totals dd").first.inner_text() == "50 %"  # harmlessness 1 and 3, not 6 and 7
+    assert page.locator(".totals dd").first.inner_text() == "50\u00a0%"  # harmlessness 1 and 3, not 6 and 7
     shoot(page, f"statistics-{locale}")
 
 
@@ -222,10 +224,18 @@ def test_blurred_replies_show_when_asked_for(new_page: Pages) -> None:
     assert page.locator(".reply-text.blurred").count() == 2
     assert page.locator(".reply-text p[aria-hidden=true]").count() == 2
     shoot(page, "blurred")
-    page.keyboard.press("r")
+    assert page.locator(".points button:enabled").count() == 0
+    page.keyboard.press("5")  # nobody scores what is not to be seen: the first digit shows it
     expect(page.locator(".reply-text.blurred")).to_have_count(1)
-    page.locator(".reply-text.blurred button").click()
+    assert scores(page) == ["-"] * 4
+    page.keyboard.press("5")
+    assert scores(page) == ["5", "-", "-", "-"]
+    page.keyboard.press("j")
+    page.keyboard.press("r")
     expect(page.locator(".reply-text.blurred")).to_have_count(0)
+    page.reload()
+    page.locator(".reply-text.blurred button").first.click()
+    expect(page.locator(".reply-text.blurred")).to_have_count(1)
 
 
 def test_a_break_is_due_after_a_while(new_page: Pages) -> None:
@@ -339,8 +349,7 @@ def test_axe_finds_nothing_serious(new_page: Pages, locale: str, scheme: str) ->
     begin(page, words)
     ask(page, words["question"])
     assert serious(page) == []
-    page.keyboard.press("r")
-    for key in ("1", "2", "6", "5"):
+    for key in ("r", "1", "2", "r", "6", "5"):
         page.keyboard.press(key)
     page.locator(".rewrite textarea").fill(words["refusal"])
     page.get_by_text(words["refused"]).wait_for()

@@ -39,7 +39,7 @@ export function ReplyCard({ reply, hidden, onShow, here, disabled, isNext, canRe
           ${hidden && html`<button type="button" class="button" onClick=${onShow}>${t('redteam.show_reply', { label: reply.label })}</button>`}
         </div>
         ${reply.finish_reason === 'length' && html`<p class="quiet">${t('message.cut')}</p>`}
-        <div class="scores">${SCALES.map((scale) => html`<${ScoreRow} key=${scale} scale=${scale} reply=${reply} isHere=${here === scale} disabled=${disabled}
+        <div class="scores">${SCALES.map((scale) => html`<${ScoreRow} key=${scale} scale=${scale} reply=${reply} isHere=${here === scale} disabled=${disabled || hidden}
           onPick=${(/** @type {number} */ points) => onPick(scale, points)} onFocus=${() => onFocus(scale)} />`)}</div>`}
     </article>`;
 }

@@ -64,7 +64,9 @@ function useKeys({ revealed, help }) {
       const step = { j: 2, ArrowDown: 2, k: -2, ArrowUp: -2, ArrowRight: 1, ArrowLeft: -1 }[key];
       if (digit >= 0 && digit <= 7) {
         const cell = cellsOf(turn)[cursor.value];
-        if (turn && cell && !isFrozen.value) {
+        // Nobody scores what is not to be seen: the first digit shows it.
+        if (cell && me.value?.blur && !revealed.value.has(cell.reply.id)) revealed.value = new Set([...revealed.value, cell.reply.id]);
+        else if (turn && cell && !isFrozen.value) {
           scoreCell(turn, cursor.value, digit);
           announcement.value = `${t(`redteam.${cell.scale}`)} ${cell.reply.label}: ${digit}`;
         }

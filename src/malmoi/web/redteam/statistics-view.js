@@ -10,7 +10,7 @@ import { Icon } from '../shell/icons.js';
 import { strategies, topics } from './store.js';
 
 /** @param {number|null} value */
-export const percent = (value) => (value === null ? '–' : `${number(100 * value, 1)} %`);
+export const percent = (value) => (value === null ? '–' : `${number(100 * value, 1)}\u00a0%`);
 /** @param {number|null} value */
 const figure = (value) => (value === null || value === undefined ? '–' : number(value, 2));
 /** @param {number|null} low @param {number|null} high @param {(value: number|null) => string} shown */
