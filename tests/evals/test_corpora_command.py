@@ -173,7 +173,7 @@ def test_the_studies_that_come_with_it_are_whole(name: str) -> None:
     recipe = build_recipe(settings, base, settings.baseline, 1, build_stages(), {})
     assert recipe.names() == ["corpus", "tokenizer", "tokens", "pretrain", "zeroshot", "fewshot"]
     known = {source["name"] for source in base.values["stages"]["corpus"]["sources"]}
-    assert set(figures_of(settings)["bits"]) <= known
+    assert set(figures_of(settings).sources) <= known
     for variant in settings.variants:
         assert set(weights_of(settings, variant)) <= known
     assert read_toml(studies()[name])["title"]

@@ -4,7 +4,15 @@ import pytest
 from malmoi.cli.evals.corpora import choose_mixes, parse_mix
 from malmoi.core.errors import ConfigError, InvalidInput
 from malmoi.evals.corpora.ranks import EVERY, rank_mixes, spearman
-from malmoi.evals.corpora.results import Figure, Mix, Score, compare_additions, figures_of, weights_of
+from malmoi.evals.corpora.results import (
+    Figure,
+    Mix,
+    Score,
+    beside_scores,
+    compare_additions,
+    figures_of,
+    weights_of,
+)
 from malmoi.factory.ablate.study import StudySettings
 
 SEEDS = (1, 2, 3)
@@ -99,7 +107,7 @@ STUDY = StudySettings(
     losses=("pretrain.bits_per_byte.source/news", "pretrain.bits_per_byte.all"),
     scores=(
         "fewshot.tasks.kobest/copa.accuracy",
-        "zeroshot.tasks.kobest/copa.accuracy",
+        "zeroshot.tasks.kobest/copa.accuracy_by_byte",
         "fewshot.mean_accuracy",
     ),
     variants={
@@ -111,7 +119,16 @@ STUDY = StudySettings(
 
 
 def test_sources_tasks_and_shares_are_read_from_the_study() -> None:
-    assert figures_of(STUDY) == {"bits": ("news",), "fewshot": ("kobest/copa",), "zeroshot": ("kobest/copa",)}
+    named = figures_of(STUDY)
+    assert named.sources == ("news",)
+    assert named.stages == {
+        "fewshot": {"kobest/copa": "fewshot.tasks.kobest/copa.accuracy"},
+        "zeroshot": {"kobest/copa by byte": "zeroshot.tasks.kobest/copa.accuracy_by_byte"},
+    }
+    assert beside_scores(STUDY)[2:] == (
+        "zeroshot.tasks.kobest/copa.chance",
+        "zeroshot.tasks.kobest/copa.items",
+    )
     assert weights_of(STUDY, "a") == {"news": 0.75, "blog": 0.25}
     with pytest.raises(ConfigError, match=r"variants\.c: it has no weights"):
         weights_of(STUDY, "c")

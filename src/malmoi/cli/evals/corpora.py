@@ -157,11 +157,7 @@ def _report(
         finished_at=datetime.now(UTC),
         seeds=tuple(next(iter(whole.values()))),
         num_bytes=budget,
-        shots={
-            stage: int(getattr(configs[stage], "shots", 0))
-            for stage in figures_of(settings)
-            if stage != "bits"
-        },
+        shots={stage: int(getattr(configs[stage], "shots", 0)) for stage in figures_of(settings).stages},
         mixes=tuple(mixes),
         ranks=tuple(rank_mixes(mixes)),
         additions=tuple(compare_additions(mixes)),

@@ -25,7 +25,6 @@ class CorporaReport(BaseModel):
     """That every mix has finished."""
     num_bytes: int | None
     """Text that each model was trained on; None: the budget is counted otherwise."""
-    num_parameters: int | None = None
     shots: dict[str, int]
     """Stage -> demonstrations."""
     mixes: tuple[Mix, ...]
@@ -175,7 +174,7 @@ def render_table(report: CorporaReport) -> str:
         if rank.source == EVERY:
             interval = f"[{rank.low:+.2f}, {rank.high:+.2f}]" if rank.low is not None else rank.note
             value = "–" if rank.rho is None else f"{rank.rho:+.2f}"
-            noise = "inside the noise" if rank.is_noise else ""
+            noise = "inside the noise" if rank.is_noise and rank.rho is not None else ""
             name = f"{rank.task}, {report.shots[rank.stage]} demonstrations"
             lines.append(f"  {name:<36} {value:>6} {interval} {noise}".rstrip())
     return "\n".join(lines)

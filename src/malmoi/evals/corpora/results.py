@@ -18,7 +18,8 @@ from malmoi.factory.ablate.study import StudySettings, Trial
 Verdict: TypeAlias = Literal["above chance", "below chance", "inside the noise"]
 
 _SOURCE = ".bits_per_byte.source/"
-_TASKS, _SCORE = ".tasks.", ".accuracy"
+_TASKS = ".tasks."
+_SCORES = {".accuracy": "", ".accuracy_by_byte": " by byte"}
 _Z95 = 1.96
 
 
@@ -85,36 +86,46 @@ class Addition(_Row):
     verdict: str
 
 
-def figures_of(settings: StudySettings) -> dict[str, tuple[str, ...]]:
-    """The figures that the study names: `bits` -> sources, and stage -> tasks.
+class Named(_Row):
+    """The figures that a study names."""
+
+    sources: tuple[str, ...]
+    """Whose held-out text is measured."""
+    stages: dict[str, dict[str, str]]
+    """Stage (without or with demonstrations) -> task -> path of its accuracy."""
+
+
+def figures_of(settings: StudySettings) -> Named:
+    """The figures that the study names; a task by its accuracy by byte is called `TASK by byte`.
 
     Raises:
         ConfigError: it names no source or no task.
     """
     sources = tuple(name.partition(_SOURCE)[2] for name in settings.losses if _SOURCE in name)
-    stages: dict[str, tuple[str, ...]] = {}
+    stages: dict[str, dict[str, str]] = {}
     for name in settings.scores:
         stage, found, rest = name.partition(_TASKS)
-        if found and rest.endswith(_SCORE):
-            stages[stage] = (*stages.get(stage, ()), rest.removesuffix(_SCORE))
+        for ending, called in _SCORES.items():
+            if found and rest.endswith(ending):
+                stages.setdefault(stage, {})[rest.removesuffix(ending) + called] = name
     if not sources or not stages:
         missing = "losses" if not sources else "scores"
-        form = f"{settings.repeat}{_SOURCE}NAME" if not sources else f"fewshot{_TASKS}FAMILY/TASK{_SCORE}"
+        form = f"{settings.repeat}{_SOURCE}NAME" if not sources else f"fewshot{_TASKS}FAMILY/TASK.accuracy"
         raise ConfigError(
             f"{missing}: the study names no {'source' if not sources else 'task'}.", fix=f"Add {form}."
         )
-    return {"bits": sources, **stages}
+    return Named(sources=sources, stages=stages)
 
 
 def beside_scores(settings: StudySettings) -> tuple[str, ...]:
     """Figures that are needed beside those of the study: chance and number of items of each task."""
-    return tuple(
-        f"{stage}{_TASKS}{task}.{name}"
-        for stage, tasks in figures_of(settings).items()
-        if stage != "bits"
-        for task in tasks
-        for name in ("chance", "items")
-    )
+    paths = [path for tasks in figures_of(settings).stages.values() for path in tasks.values()]
+    return tuple(_beside(path, name) for path in paths for name in ("chance", "items"))
+
+
+def _beside(path: str, name: str) -> str:
+    """The figure of the same task by another name."""
+    return f"{path.rpartition('.')[0]}.{name}"
 
 
 def weights_of(settings: StudySettings, name: str) -> dict[str, float]:
@@ -168,16 +179,13 @@ def build_mixes(
         scores = {
             stage: {
                 task: _score(
-                    figure(f"{stage}{_TASKS}{task}{_SCORE}", name),
-                    beside[f"{stage}{_TASKS}{task}.chance"],
-                    round(beside[f"{stage}{_TASKS}{task}.items"]),
+                    figure(path, name), beside[_beside(path, "chance")], round(beside[_beside(path, "items")])
                 )
-                for task in tasks
+                for task, path in tasks.items()
             }
-            for stage, tasks in named.items()
-            if stage != "bits"
+            for stage, tasks in named.stages.items()
         }
-        bits = {source: figure(f"{settings.repeat}{_SOURCE}{source}", name) for source in named["bits"]}
+        bits = {source: figure(f"{settings.repeat}{_SOURCE}{source}", name) for source in named.sources}
         mixes.append(
             Mix(
                 name=name,
