@@ -40,9 +40,9 @@ enabled = true
 RULES = (
     {"contains": "욕해", "reply": "안녕하세요. 이 시발 것. 끝.", "chunk_tokens": 1},
     {"contains": "인사", "reply": "안녕하세요. 반갑습니다."},
+    {"contains": "부탁", "tool_calls": [{"name": "call", "arguments": {"tel": "[전화번호_1]", "x": "시발"}}]},
     {"contains": "번호", "reply": "번호는 [전화번호_1]이고 담당은 010-9999-8888입니다."},
     {"contains": "json", "reply": '{"tel": "010-9999-8888"}'},
-    {"contains": "부탁", "tool_calls": [{"name": "call", "arguments": {"tel": "[전화번호_1]", "x": "시발"}}]},
     {"contains": "생각", "reasoning": "이 시발 생각. 더 생각.", "reply": "네."},
     {"contains": "골라", "reply": ("시발.", "개새끼.", "병신.", "좋아요.")},
     {"contains": "오래", "reply": "가 " * 400 + "시발. 끝"},
