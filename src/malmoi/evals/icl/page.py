@@ -134,13 +134,15 @@ def _plot_glers(rows: Sequence[Row], k: int) -> str:
 
 
 def _has_bar(row: Row) -> bool:
-    """Whether GLER can be a bar: it is defined and not below zero."""
-    return row.figures.gler.value is not None and row.figures.gler.value >= 0.0
+    """Whether GLER can be a bar: it is stable and not below zero."""
+    gler = row.figures.gler
+    return gler.value is not None and gler.value >= 0.0 and not gler.note
 
 
 def _why_not(row: Row) -> str:
     gler = row.figures.gler
-    said = gler.note if gler.value is None else f"{gler.value:.2f}, random labels did better than right ones"
+    why = gler.note or "random labels did better than right ones"
+    said = why if gler.value is None else f"{gler.value:.2f}, {why}"
     return f"{_title(row.dataset)}, {row.inference}: {said}"
 
 
@@ -184,4 +186,5 @@ def render_table(report: LabelReport, metric: str = "accuracy") -> str:
 
 
 def _short(figure: Figure) -> str:
-    return "–" if figure.value is None else f"{figure.value:.3f}"
+    """A figure without its interval; a question mark where it is unstable."""
+    return "–" if figure.value is None else f"{figure.value:.3f}{'?' if figure.note else ''}"
