@@ -429,3 +429,58 @@ async def test_a_gguf_file_is_the_same_model(tmp_path: Path, tied: bool) -> None
         np.testing.assert_allclose(one.token_logprobs, two.token_logprobs, atol=1e-4)
     await engine.close()
     await other.close()
+
+
+@pytest.mark.parametrize("slots", [2, 5])
+async def test_a_batch_is_as_each_alone(folder: Path, slots: int) -> None:
+    engine = await open_torch(folder, name="tiny", options=EngineOptions(slots=slots))
+    prompts: list[Prompt] = [
+        "안녕",
+        "The quick brown fox jumps over the lazy dog. Hello",
+        (7, 8, 9),
+        "오늘은 날씨가 좋습니다. 한국의",
+        Chat((Message("user", "Hello there"),)),
+        "x",
+    ]
+    (end,) = engine._encoder.ends
+    sampling = Sampling(
+        temperature=0.8, seed=5, max_tokens=14, top_logprobs=1, stop=("습",), logit_bias={end: 6.0}
+    )
+    together = await engine.generate(prompts, sampling)
+    alone = [(await engine.generate([prompt], sampling))[0] for prompt in prompts]
+    for one, two in zip(together, alone, strict=True):
+        assert (one.text, one.token_ids, one.finish_reason) == (two.text, two.token_ids, two.finish_reason)
+        assert one.usage.prompt_tokens == two.usage.prompt_tokens
+        assert one.usage.completion_tokens == two.usage.completion_tokens
+        for told, other in zip(one.logprobs, two.logprobs, strict=True):
+            assert told.logprob == pytest.approx(other.logprob, abs=1e-4)
+    assert len({len(done.token_ids) for done in together}) > 1  # some end before others
+    await engine.close()
+
+
+async def test_a_batch_takes_long_prompts_in_parts(
+    engine: TorchEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompts = ["안녕하세요. " * 5, "Hello", "서울"]
+    sampling = Sampling(temperature=0.0, max_tokens=6, ignore_eos=True)
+    whole = await engine.generate(prompts, sampling)
+    monkeypatch.setattr("malmoi.engine.torch.engine._PREFILL", 7)
+    parts = await engine.generate(prompts, sampling)
+    assert [done.token_ids for done in parts] == [done.token_ids for done in whole]
+
+
+async def test_a_batch_writes_a_token_of_each_in_one_pass(engine: TorchEngine) -> None:
+    await engine.score([("a", "b")])  # whether the model takes masks is tried once
+    passes: list[tuple[int, ...]] = []
+    hook = engine._model.register_forward_pre_hook(
+        lambda _module, _args, kwargs: passes.append(tuple(kwargs["input_ids"].shape)), with_kwargs=True
+    )
+    await engine.generate(["안녕", "Hello", "서울"], Sampling(max_tokens=4, ignore_eos=True, temperature=0.0))
+    hook.remove()
+    assert passes[1:] == [(3, 1)] * 3
+
+
+async def test_a_prompt_that_does_not_fit_ends_the_batch(engine: TorchEngine) -> None:
+    with pytest.raises(ContextOverflow):
+        await engine.generate(["안녕", "가" * 200], Sampling(max_tokens=2))
+    assert len(await engine.generate(["안녕", "서울"], Sampling(max_tokens=2, ignore_eos=True))) == 2

@@ -4,63 +4,27 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from malmoi.core.errors import (
-    ContextOverflow,
-    EngineUnavailable,
-    Unsupported,
-)
+from malmoi.core.errors import ContextOverflow, EngineUnavailable, Unsupported
 from malmoi.core.types import Chat, FinishReason
-from malmoi.engine.base import (
-    Chunk,
-    Completion,
-    EngineInfo,
-    Prompt,
-    Sampling,
-    Score,
-    TokenLogprob,
-    ToolCallDelta,
-    Usage,
-)
-from malmoi.engine.collect import generate_all
-from malmoi.engine.growing_text import Detokenizer, StopBuffer
-from malmoi.engine.parsers import OutputParser, ParsedDelta, parser_for
-from malmoi.engine.sampling import Chooser, log_softmax, top_logprobs, with_defaults
-from malmoi.engine.templates import ChatTemplate, Rendered
+from malmoi.engine.base import Chunk, Completion, EngineInfo, Prompt, Sampling, Score
+from malmoi.engine.collect import collect, generate_all
+from malmoi.engine.templates import ChatTemplate
+from malmoi.engine.torch.answers import Answer, begin_answer
 from malmoi.engine.torch.batches import batches_of, embed_batch, score_batch
 from malmoi.engine.torch.encoding import Encoder
 from malmoi.engine.torch.scoring import TreeScorer, open_scorer
+from malmoi.engine.torch.together import write_together
 from malmoi.engine.torch.tries import Row, packs_of
 
 _PREFILL = 512  # prompt tokens a turn, so that a long prompt can be cancelled and does not block the others
 
 T = TypeVar("T")
-# What a chunk says: text, reasoning and pieces of tool calls.
-_Said: TypeAlias = tuple[str, str, tuple[ToolCallDelta, ...]]
-
-
-@dataclass(slots=True)
-class _Answer:
-    """One answer under way: its cache, its chooser, and the text that is not out yet."""
-
-    ids: list[int]
-    sampling: Sampling
-    limit: int
-    chooser: Chooser
-    text: Detokenizer
-    stops: StopBuffer
-    parser: OutputParser | None
-    cache: Any
-    computed: int = 0
-    generated: int = 0
-    reasoning_tokens: int = 0
-    called: bool = False
 
 
 class TorchEngine:
@@ -73,6 +37,7 @@ class TorchEngine:
         self._info = info
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="torch")
         self._slots = asyncio.Semaphore(info.num_slots)
+        self._batch = asyncio.Lock()  # one batch of answers at a time: each has memory for `num_slots`
         self._scorer: tuple[TreeScorer | None, ...] = ()  # empty until the first score
         self._closed = False
 
@@ -86,30 +51,44 @@ class TorchEngine:
         self._check(prompt, sampling)
         started = time.perf_counter()
         async with self._slots:
-            ids, rendered = await self._run(self._encoder.prompt_ids, prompt)
-            answer = await self._run(self._begin, ids, rendered, prompt, sampling)
-            while answer.computed < len(ids) - 1:
+            answer = await self._run(self._begin, prompt, sampling)
+            while answer.computed < len(answer.ids) - 1:
                 await self._run(self._prefill, answer)
             first = time.perf_counter()
             reason: FinishReason | None = None if answer.limit > 0 else "length"
             while reason is None:
                 chunk, reason = await self._run(self._step, answer)
                 yield chunk
-            text, reasoning, calls = await self._run(self._end, answer)
-            if reason == "stop" and answer.called:
-                reason = "tool_calls"
-            usage = Usage(
-                prompt_tokens=len(ids),
-                completion_tokens=answer.generated,
-                reasoning_tokens=answer.reasoning_tokens,
-                prompt_seconds=first - started,
-                completion_seconds=time.perf_counter() - first,
+            yield await self._run(
+                partial(
+                    answer.end,
+                    reason,
+                    prompt_seconds=first - started,
+                    completion_seconds=time.perf_counter() - first,
+                )
             )
-            yield Chunk(text, reasoning, calls, finish_reason=reason, usage=usage)
 
     async def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Completion]:
-        """Generate for many prompts, see `Engine.generate`."""
-        return await generate_all(self.stream, prompts, sampling, concurrency=self._info.num_slots)
+        """Generate for many prompts, `num_slots` at the same time, see `Engine.generate`."""
+        size = self._info.num_slots
+        # What cannot be masked cannot be padded either.
+        pads = min(len(prompts), size) > 1 and await self._run(self._open_scorer) is not None
+        if not pads or sampling.max_tokens == 0:
+            return await generate_all(self.stream, prompts, sampling, concurrency=size)
+        for prompt in prompts:
+            self._check(prompt, sampling)
+        begin = partial(begin_answer, self._encoder, self._info)
+        answers = [await self._run(begin, prompt, sampling) for prompt in prompts]
+        done: dict[int, Completion] = {}
+        order = sorted(range(len(answers)), key=lambda place: -len(answers[place].ids))
+        async with self._batch:
+            for start in range(0, len(order), size):
+                places = order[start : start + size]
+                batch = [answers[place] for place in places]
+                chunks = await write_together(self._run, self._model, batch, prefill=_PREFILL)
+                for place, own in zip(places, chunks, strict=True):
+                    done[place] = await collect(_replay(own))
+        return [done[place] for place in range(len(prompts))]
 
     async def score(self, pairs: Sequence[tuple[str, str]]) -> list[Score]:
         """Exact log-probabilities, see `Engine.score`; what contexts share is computed once.
@@ -190,89 +169,23 @@ class TorchEngine:
 
     # In the thread
 
-    def _begin(
-        self, ids: list[int], rendered: Rendered | None, prompt: Prompt, sampling: Sampling
-    ) -> _Answer:
+    def _begin(self, prompt: Prompt, sampling: Sampling) -> Answer:
         from transformers import DynamicCache
 
-        room = self._info.context_length - len(ids)
-        if room < 1:
-            raise ContextOverflow(len(ids), self._info.context_length)
-        if not ids:
-            ids.append(self._encoder.start_id())
-        parser = None
-        sampling = with_defaults(sampling, self._info.sampling_defaults)
-        stops = sampling.stop
-        keep_special = rendered is not None and rendered.keep_special
-        if rendered is not None and isinstance(prompt, Chat):
-            parser = parser_for(
-                rendered.style,
-                tools=prompt.tools,
-                thinking=prompt.thinking,
-                prefix=rendered.prefix,
-                tool_choice=prompt.tool_choice,
-            )
-            stops = (*stops, *rendered.stop)
+        answer = begin_answer(self._encoder, self._info, prompt, sampling)
+        answer.cache = DynamicCache(config=self._model.config)
+        return answer
 
-        return _Answer(
-            ids=list(ids),
-            sampling=sampling,
-            limit=room if sampling.max_tokens is None else min(room, sampling.max_tokens),
-            chooser=Chooser(sampling, ids, vocab_size=self._encoder.vocab_size),
-            text=Detokenizer(partial(self._encoder.decode, keep_special=keep_special), before=ids[-4:]),
-            stops=StopBuffer(stops),
-            parser=parser,
-            cache=DynamicCache(config=self._model.config),
-        )
-
-    def _prefill(self, answer: _Answer) -> None:
+    def _prefill(self, answer: Answer) -> None:
         """Compute the next part of the prompt, all but its last token."""
         end = min(answer.computed + _PREFILL, len(answer.ids) - 1)
         self._forward(answer, end)
 
-    def _step(self, answer: _Answer) -> tuple[Chunk, FinishReason | None]:
+    def _step(self, answer: Answer) -> tuple[Chunk, FinishReason | None]:
         """One more token; the reason when it is the last."""
-        logits = self._forward(answer, len(answer.ids))
-        # Without end tokens the model could stop only by its limit.
-        token = answer.chooser.choose(
-            logits, forbidden=self._encoder.ends if answer.sampling.ignore_eos else ()
-        )
-        answer.ids.append(token)
-        answer.generated += 1
-        reason: FinishReason | None = None
-        raw = ""
-        if token in self._encoder.ends:
-            reason = "stop"
-        else:
-            raw = answer.stops.push(answer.text.push(token))
-            if answer.stops.stopped:
-                reason = "stop"
-            elif answer.generated >= answer.limit:
-                reason = "length"
-        deltas = self._parsed(answer, raw)
-        logprobs = () if answer.sampling.top_logprobs is None else (self._logprob(answer, logits, token),)
-        if any(delta.reasoning for delta in deltas):
-            answer.reasoning_tokens += 1
-        text, reasoning, calls = _joined(answer, deltas)
-        return Chunk(text, reasoning, calls, token_ids=(token,), logprobs=logprobs), reason
+        return answer.take(self._forward(answer, len(answer.ids)))
 
-    def _end(self, answer: _Answer) -> _Said:
-        """What was still held back, as the first fields of a chunk."""
-        raw = ""
-        if not answer.stops.stopped:
-            raw = answer.stops.push(answer.text.finish())
-            raw += answer.stops.finish()
-        deltas = self._parsed(answer, raw)
-        if answer.parser is not None:
-            deltas += answer.parser.finish()
-        return _joined(answer, deltas)
-
-    def _parsed(self, answer: _Answer, raw: str) -> list[ParsedDelta]:
-        if answer.parser is not None:
-            return answer.parser.push(raw) if raw else []
-        return [ParsedDelta(text=raw)] if raw else []
-
-    def _forward(self, answer: _Answer, end: int) -> NDArray[np.float32]:
+    def _forward(self, answer: Answer, end: int) -> NDArray[np.float32]:
         """Run the ids up to `end` through the model; the logits after the last: (V,)."""
         import torch
 
@@ -281,13 +194,6 @@ class TorchEngine:
         answer.computed = end
         logits: NDArray[np.float32] = out.logits[0, -1].float().numpy()
         return logits
-
-    def _logprob(self, answer: _Answer, logits: NDArray[np.float32], token: int) -> TokenLogprob:
-        """Of the model itself, before penalties and temperature."""
-        logprobs = log_softmax(logits)
-        best = top_logprobs(logprobs, answer.sampling.top_logprobs or 0)
-        top = tuple((self._encoder.decode([other]), logprob) for other, logprob in best)
-        return TokenLogprob(self._encoder.decode([token]), float(logprobs[token]), token, top)
 
     def _open_scorer(self) -> TreeScorer | None:
         """The scorer that shares prefixes; None where the model cannot."""
@@ -306,8 +212,7 @@ class TorchEngine:
         return embed_batch(self._model, rows)
 
 
-def _joined(answer: _Answer, deltas: Sequence[ParsedDelta]) -> _Said:
-    """Text, reasoning and tool calls of deltas, as the first fields of a chunk."""
-    calls = tuple(call for delta in deltas for call in delta.tool_calls)
-    answer.called = answer.called or bool(calls)
-    return "".join(delta.text for delta in deltas), "".join(delta.reasoning for delta in deltas), calls
+async def _replay(chunks: Sequence[Chunk]) -> AsyncGenerator[Chunk, None]:
+    """Chunks that are there already, as a stream."""
+    for chunk in chunks:
+        yield chunk
