@@ -70,7 +70,7 @@ def fit_networks(
     return Network(
         np.concatenate([member[0] for member in members], axis=1) * np.float32(SCALE),
         np.concatenate([member[1] for member in members]),
-        np.concatenate([member[2] for member in members]) / np.float32(networks),
+        np.concatenate([member[2] for member in members]) * np.float32(1 / networks),
         np.asarray(np.stack([member[3] for member in members]).mean(axis=0), dtype=np.float32),
     )
 

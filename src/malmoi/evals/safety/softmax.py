@@ -45,25 +45,36 @@ def fit_softmax(
         steps: most iterations.
     """
     size, width = inputs.shape
+    if hasattr(inputs, "tocsr"):
+        # A column without entries has no part in the loss: its weights stay zero.
+        used = np.flatnonzero(np.bincount(inputs.indices, minlength=width))
+        inputs = inputs[:, used]
+        columns = inputs.T.tocsr()
+    else:
+        used, columns = np.arange(width), inputs.T
+    # Of two labels' weights one is the other's negative: half of them will do.
+    sides = np.array([[-0.5, 0.5]], dtype=np.float32) if labels == 2 else np.eye(labels, dtype=np.float32)
+    cells = used.size * len(sides)
     # Single precision halves the time; what is summed over rows and weights is summed in double.
     shares = (strength * weights / weights.mean()).astype(np.float32)
-    columns = inputs.T.tocsr() if hasattr(inputs, "tocsr") else inputs.T
+    pull = np.float32((sides[0] ** 2).sum())
 
     def loss(solution: Array) -> tuple[float, Array]:
-        kernel = solution[: width * labels].reshape(width, labels).astype(np.float32)
-        chances = softmax(inputs @ kernel + solution[width * labels :].astype(np.float32))
+        single = solution.astype(np.float32)
+        kernel = single[:cells].reshape(used.size, len(sides))
+        chances = softmax((inputs @ kernel + single[cells:]) @ sides)
         right = np.log(np.maximum(chances[np.arange(size), gold], 1e-30))
         value = -float((shares * right).sum(dtype=np.float64))
-        value += 0.5 * float((kernel * kernel).sum(dtype=np.float64))
-        errors = chances
-        errors[np.arange(size), gold] -= 1.0
-        errors *= shares[:, None]
-        gradient = columns @ errors + kernel
-        whole = np.concatenate([gradient.ravel(), errors.sum(axis=0)])
-        return value, whole.astype(np.float64)
+        value += 0.5 * float(pull * (kernel * kernel).sum(dtype=np.float64))
+        chances[np.arange(size), gold] -= 1.0
+        errors = (chances * shares[:, None]) @ sides.T
+        gradient = columns @ errors + pull * kernel
+        return value, np.concatenate([gradient.ravel(), errors.sum(axis=0)]).astype(np.float64)
 
-    solution = _minimize(loss, np.zeros(width * labels + labels), steps)
-    return solution[: width * labels].reshape(width, labels), solution[width * labels :]
+    solution = _minimize(loss, np.zeros(cells + len(sides)), steps)
+    found = np.zeros((width, labels))
+    found[used] = solution[:cells].reshape(used.size, len(sides)) @ sides
+    return found, solution[cells:] @ sides
 
 
 def fit_mix(members: Sequence[Array], gold: Rows, *, weights: Array | None = None) -> tuple[Array, Array]:
@@ -109,6 +120,6 @@ def balanced_weights(gold: Rows, labels: int, power: float) -> Array:
 def _minimize(loss: Any, start: Array, steps: int, bounds: Any = None) -> Array:
     from scipy.optimize import minimize
 
-    options = {"maxiter": steps, "maxcor": 6, "ftol": 1e-6}
+    options = {"maxiter": steps, "maxcor": 6, "ftol": 1e-5}
     result = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
     return np.asarray(result.x, dtype=np.float64)
