@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from malmoi.assist.guard import AnswerGuard, Classifiers, Guard, Policy
 from malmoi.assist.guard.answer import FILTERED
 from malmoi.core.types import Chat, Message
-from malmoi.engine.classify import LabelGroup
+from malmoi.engine.classify import LabelGroup, OperatingPoint
 
 
 class Fearful:
@@ -231,3 +231,31 @@ async def test_classifiers_are_asked_once_for_each_sentence() -> None:
     for _ in range(3):
         await sent(await answer_of(guard), ["하나입니다. 둘입니다."])
     assert fearful.asked == ["질문", "하나입니다. ", "둘입니다."]
+
+
+class Measured(Fearful):
+    """The same with an operating point."""
+
+    groups = (
+        LabelGroup(
+            "safe",
+            ("safe", "unsafe"),
+            "safe",
+            (OperatingPoint("precision_0.9", ("unsafe",), 0.98, 0.9, 0.5, 0.01),),
+        ),
+    )
+
+
+@pytest.mark.parametrize(("point", "stopped"), [("", True), ("precision_0.9", False), ("other", True)])
+async def test_an_operating_point_decides_what_is_high(point: str, stopped: bool) -> None:
+    policy = {"groups": {"unsafe": {"labels": ["unsafe"], "output": "block", "high": 0.9, "point": point}}}
+    answer = await answer_of(guard_of([Measured()], **policy))
+    await answer.whole("위험한 말.")
+    assert answer.is_stopped is stopped
+
+
+async def test_labels_of_one_question_are_added_up() -> None:
+    policy = {"groups": {"all": {"labels": ["safe", "unsafe"], "output": "block", "high": 0.99}}}
+    answer = await answer_of(guard_of([Fearful()], **policy))
+    assert await answer.whole("무슨 말.") == ""
+    assert answer.report.reasons["output"][0].source == "classifier:safe+unsafe"

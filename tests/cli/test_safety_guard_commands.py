@@ -25,7 +25,7 @@ def test_check_tells_reasons_and_what_becomes_of_a_text(home: Path) -> None:
     assert found["becomes"] == "제 번호는 [전화번호_1]이에요. 야 이 시1발."
     assert {reason["source"] for reason in found["reasons"]} == {"list:curse", "pii:phone"}
     assert found["scores"]["curse"] == 1.0
-    assert found["unknown"] == ["sensitive", "unsafe"]
+    assert found["unknown"] == ["bias", "sensitive", "unsafe"]
     shown = run("check", "-", "--home", str(home), text=text)
     assert "reason   pii:phone -> mask (1.00): 010-1234-5678" in shown
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from malmoi.assist.guard.data import read_list
@@ -13,6 +13,7 @@ from malmoi.assist.guard.verdict import Direction, Reason, Verdict
 if TYPE_CHECKING:
     from malmoi.assist.guard.classifiers import Classifiers, Opinion
     from malmoi.assist.guard.policy import GroupPolicy, Policy
+    from malmoi.engine.classify import LabelGroup
 
 _CACHED = 512  # sentences that are remembered: several answers to one prompt, a history sent again
 
@@ -107,25 +108,34 @@ class Judge:
                 for start, end in spans
             ]
             scores[name] = 1.0 if spans else 0.0
-            for label in _labels(group, direction) if opinion is not None else ():
-                chance = opinion.chances.get(label) if opinion is not None else None
-                if chance is None:
-                    continue
-                score = self._scaled(label, chance, group)
+            for source, score in self._told(group, direction, opinion):
                 scores[name] = max(scores[name], score)
                 if score >= group.high:
-                    reasons.append(Reason(name, score, f"classifier:{label}", 0, len(text), action))
+                    reasons.append(Reason(name, score, f"classifier:{source}", 0, len(text), action))
         return Verdict(tuple(reasons), scores)
 
-    def _scaled(self, label: str, chance: float, group: GroupPolicy) -> float:
-        """A probability so that the classifier's own operating point, if the policy names one, is `high`."""
-        for question in self._classifiers.groups if group.point else ():
-            for point in question.points:
-                if point.name == group.point and point.flagged == (label,) and 0 < point.threshold < 1:
-                    if chance < point.threshold:
-                        return group.high * chance / point.threshold
-                    return group.high + (1 - group.high) * (chance - point.threshold) / (1 - point.threshold)
-        return chance
+    def _told(
+        self, group: GroupPolicy, direction: Direction, opinion: Opinion | None
+    ) -> Iterator[tuple[str, float]]:
+        """What each question of the classifiers says of a group: the sum of its labels there, as a score."""
+        if opinion is None:
+            return
+        wanted = set(_labels(group, direction))
+        for question in self._classifiers.groups:
+            labels = [label for label in question.labels if label in wanted]
+            if labels:
+                chance = min(1.0, sum(opinion.chances[label] for label in labels))
+                yield "+".join(labels), _scaled(question, labels, chance, group)
+
+
+def _scaled(question: LabelGroup, labels: Sequence[str], chance: float, group: GroupPolicy) -> float:
+    """A probability, stretched so that the operating point that the policy names lies at `high`."""
+    for point in question.points if group.point else ():
+        if point.name == group.point and set(point.flagged) == set(labels) and 0 < point.threshold < 1:
+            if chance < point.threshold:
+                return group.high * chance / point.threshold
+            return group.high + (1 - group.high) * (chance - point.threshold) / (1 - point.threshold)
+    return chance
 
 
 def _labels(group: GroupPolicy, direction: Direction) -> tuple[str, ...]:

@@ -45,7 +45,8 @@ class GroupPolicy(_Section):
     """Texts of one kind: which labels and lists tell them, and what is done about them."""
 
     labels: tuple[str, ...] = ()
-    """Labels of classifiers that count; the score of a text is the highest of their probabilities."""
+    """Labels of classifiers that count. The score of a text is the sum of those that one question has; of
+    several questions the highest."""
     input_labels: tuple[str, ...] = ()
     """Labels that count for questions alone."""
     lists: tuple[Annotated[str, AfterValidator(_is_list)], ...] = ()

@@ -108,6 +108,14 @@ def _latency(guard: Guard, texts: Sequence[str], repeats: int, note: str) -> Ite
             lower_is_better=True,
             note=f"{note}; {len(texts)} sentences of {length} characters at the median",
         )
+        if name == "sentence":
+            # What one core works, where the time that passes also counts what other programs take.
+            began = time.process_time()
+            asyncio.run(run(f"{repeats} "))
+            each = (time.process_time() - began) * 1000 / len(texts)
+            yield Measure(
+                "guard.sentence_cpu_ms", each, "ms", goal=GOAL_MS, lower_is_better=True, note="mean"
+            )
         ninth = [taken[int(len(taken) * 0.95)] for taken in rounds]
         yield of_repeats(f"guard.{name}_p95_ms", ninth, "ms", note="the slowest twentieth")
 

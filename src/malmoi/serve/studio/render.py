@@ -17,11 +17,11 @@ from malmoi.serve.openai.convert import arguments_object
 from malmoi.serve.sse import event
 
 OK = {"code": "20000", "message": "OK"}
-# The entries of `aiFilter`, and the group of the policy that each tells the risk of.
-_FILTERS: Mapping[str, tuple[str, str]] = {
-    "curse": ("curse", "insult"),
-    "hate": ("curse", "discrimination"),
-    "sexual": ("unsafeContents", "sexualHarassment"),
+# The entries of `aiFilter`, and the groups of the policy that each tells the risk of.
+_FILTERS: Mapping[tuple[str, str], tuple[str, ...]] = {
+    ("curse", "insult"): ("curse",),
+    ("curse", "discrimination"): ("hate", "bias"),
+    ("unsafeContents", "sexualHarassment"): ("sexual",),
 }
 
 
@@ -106,16 +106,13 @@ class AnswerV1:
 
 def filter_json(report: Report) -> list[dict[str, str]]:
     """`aiFilter`: scores are texts, "0" for a high risk to "2" for a low one, "-1" where it is unknown."""
-    levels = {entry.group: entry.level for entry in report.filter}
-    return [
-        {
-            "groupName": group_name,
-            "name": name,
-            "score": str(levels.get(group, -1)),
-            "result": "OK" if levels.get(group, -1) >= 0 else "ERROR",
-        }
-        for group, (group_name, name) in _FILTERS.items()
-    ]
+    levels = {entry.group: entry.level for entry in report.filter if entry.level >= 0}
+    rows: list[dict[str, str]] = []
+    for (group_name, name), groups in _FILTERS.items():
+        level = min((levels[group] for group in groups if group in levels), default=-1)
+        result = "OK" if level >= 0 else "ERROR"
+        rows.append({"groupName": group_name, "name": name, "score": str(level), "result": result})
+    return rows
 
 
 def result_event(result: dict[str, Any]) -> bytes:
