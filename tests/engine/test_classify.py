@@ -88,7 +88,7 @@ def classifier_files(folder: Path, **changes: Any) -> Path:
                 labels=("polite", "rude"),
                 harmless="polite",
                 decision=(1.0, 2.0),
-                members=("encoder",),
+                members=("network",),
             ),
         ),
     )

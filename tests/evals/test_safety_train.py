@@ -91,7 +91,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with chat.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["Q", "A", "label"])
-        writer.writerows([f"오늘 {rng.choice(GOOD)} 날 {number}", "네", "0"] for number in range(1200))
+        writer.writerows([f"오늘 {rng.choice(GOOD)} 날 {number}", "네", "0"] for number in range(450))
         writer.writerow(["이별 이야기", "네", "1"])
     return folder
 
@@ -118,7 +118,7 @@ def test_it_learns_and_is_measured_beside_the_floor(trained: Trained) -> None:
         assert metrics["calibration_error"] < 0.25
     assert questions["social_bias"].context
     assert [source.license for source in questions["social_bias"].sources] == ["MIT", "MIT"]
-    assert questions["social_bias"].sources[1].texts == 1000
+    assert questions["social_bias"].sources[1].texts == 250
     assert any("SQuARe" in note for note in trained.notes), "what is not there is said"
     points = questions["social_bias"].points
     assert {point.name for point in points} >= {"false_positives_0.05"}

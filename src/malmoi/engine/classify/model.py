@@ -1,12 +1,13 @@
 """A trained classifier of text: linear models on n-grams and small networks on a sentence encoder, mixed.
 
     x = tf-idf of the text's n-grams, of length one          e = the sentence encoder's vector
-    a = x W + w                                              b = relu(e V + v) U + u
-    p = softmax(m_1 * a + m_2 * b + s)
+    a = x W + w          b = e V + v          c = relu(e Q + q) U + u
+    p = softmax(m_1 * a + m_2 * b + m_3 * c + s)
 
 m and s are fitted on texts that the members have not seen, which calibrates the mixture (vector scaling, Guo
-et al. 2017, of stacked members, Wolpert 1992). A context's n-grams are others than the text's, and its vector
-c joins e as (e, c, e * c). Numpy only; every question shares the n-grams and the encoder's one run.
+et al. 2017, of stacked members, Wolpert 1992). A context's n-grams are others than the text's and count
+for less, and its vector f joins e as (e, f, e * f). Numpy only; all questions share the n-grams and one run
+of the encoder.
 """
 
 from collections.abc import Sequence
@@ -19,7 +20,7 @@ from malmoi.core.errors import InvalidInput
 from malmoi.core.hangul.disguise import undisguise
 from malmoi.engine.classify.base import LabelGroup
 from malmoi.engine.classify.calibration import softmax
-from malmoi.engine.classify.encoder import SentenceEncoder, shared_encoder
+from malmoi.engine.classify.encoder import SIZE, SentenceEncoder, shared_encoder
 from malmoi.engine.classify.folder import ClassifierFile, NgramSettings, Tensors, read_classifier
 from malmoi.engine.classify.ngrams import text_ngrams
 
@@ -30,6 +31,8 @@ OVERLAP = 60
 """Characters that neighbouring pieces share, so that nothing hides where they meet."""
 _CONTEXT = 0x55555555
 """Flips bits of a context's buckets: its n-grams are others than the text's."""
+CONTEXT_SHARE = 0.3
+"""How much an n-gram of the context counts beside one of the text."""
 
 
 class MixedClassifier:
@@ -60,7 +63,7 @@ class MixedClassifier:
             for name, array in tensors.items()
             if "/" in name and not name.endswith("/ngrams")
         }
-        self._encodes = any("encoder" in question.members for question in about.questions)
+        self._encodes = any({"encoder", "network"} & {*question.members} for question in about.questions)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -130,7 +133,8 @@ class MixedClassifier:
                     found = linear[:, column : column + width] + self._tensors[f"{name}/ngrams_bias"]
                     column += width
                 else:
-                    found = self._network(name, vectors)
+                    own = vectors if question.context else vectors[:, :SIZE]
+                    found = (self._line if member == "encoder" else self._network)(name, own)
                 logits += weight * found
             chances[:, at : at + width] = softmax(logits)
             at += width
@@ -159,9 +163,13 @@ class MixedClassifier:
             return np.zeros((len(texts), 0), dtype=np.float32)
         return encode(self._encoder, texts, contexts)
 
+    def _line(self, name: str, vectors: Array) -> Array:
+        result: Array = vectors @ self._tensors[f"{name}/encoder"] + self._tensors[f"{name}/encoder_bias"]
+        return result
+
     def _network(self, name: str, vectors: Array) -> Array:
         own = self._tensors
-        units = vectors[:, : own[f"{name}/hidden"].shape[0]] @ own[f"{name}/hidden"]
+        units = vectors @ own[f"{name}/hidden"]
         units = np.maximum(units + own[f"{name}/hidden_bias"], 0)
         result: Array = units @ own[f"{name}/out"] + own[f"{name}/out_bias"]
         return result
@@ -176,13 +184,24 @@ def cut(text: str) -> list[str]:
 
 
 def count_ngrams(text: str, context: str, settings: NgramSettings) -> tuple[NDArray[np.int64], Array]:
-    """Buckets in order, and log(1 + count) of each, of a text and its context."""
-    orders = {"surface_orders": settings.surface_orders, "jamo_orders": settings.jamo_orders}
-    parts = text_ngrams(text, bits=settings.bits, words=settings.words, **orders)
+    """Buckets and log(1 + count) of each, of a text and then of its context, which counts for less."""
+    buckets, values = _counted(text, settings)
     if context:
-        flip = np.uint64(_CONTEXT & ((1 << settings.bits) - 1))
-        before = text_ngrams(context, bits=settings.bits, words=settings.words, **orders)
-        parts += [buckets ^ flip for buckets in before]
+        others, less = _counted(context, settings)
+        flip = _CONTEXT & ((1 << settings.bits) - 1)
+        buckets = np.concatenate([buckets, others ^ flip])
+        values = np.concatenate([values, less * np.float32(CONTEXT_SHARE)])
+    return buckets, values
+
+
+def _counted(text: str, settings: NgramSettings) -> tuple[NDArray[np.int64], Array]:
+    parts = text_ngrams(
+        text,
+        bits=settings.bits,
+        surface_orders=settings.surface_orders,
+        jamo_orders=settings.jamo_orders,
+        words=settings.words,
+    )
     if not parts:
         return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float32)
     buckets, counts = np.unique(np.concatenate(parts), return_counts=True)

@@ -67,9 +67,8 @@ class HarmlessSet(_Part):
     text: str
     where: dict[str, str] = {}
     """Column -> the value it must have."""
-    train: tuple[str, ...] = ()
-    """Questions that learn from some of these texts."""
-    train_texts: int = 0
+    train: dict[str, int] = {}
+    """Question -> how many of these texts it learns from."""
     measured_texts: int
 
 
@@ -150,7 +149,7 @@ def load_harmless(harmless: HarmlessSet, data: Path) -> tuple[list[str], list[st
                 if len(text) >= 4 and re.search("[가-힣]", text):
                     found.add(text)
     ordered = sorted(found, key=lambda text: hashlib.sha256(text.encode()).digest())
-    training = ordered[: harmless.train_texts]
+    training = ordered[: max(harmless.train.values(), default=0)]
     return training, ordered[len(training) : len(training) + harmless.measured_texts], digests
 
 

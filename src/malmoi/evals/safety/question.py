@@ -18,7 +18,7 @@ from malmoi.evals.safety.softmax import balanced_weights, fit_mix, fit_softmax
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.int64]
-Member = Literal["ngrams", "encoder"]
+Member = Literal["ngrams", "encoder", "network"]
 
 
 class FitSettings(BaseModel):
@@ -32,6 +32,8 @@ class FitSettings(BaseModel):
     """1: all labels count alike in training; 0: all texts do."""
     steps: int = Field(60, ge=1)
     """Most steps of L-BFGS."""
+    encoder_strength: float = Field(0.3, gt=0)
+    """C of the linear model on the sentence encoder."""
     units: int = Field(64, ge=1)
     """Hidden units of a network."""
     networks: int = Field(4, ge=1)
@@ -100,8 +102,14 @@ def fit_question(problem: Problem, settings: FitSettings, seed: int, note: Calla
             note()
     gold = problem.gold[inside]
     candidates: list[tuple[Member, ...]] = [("ngrams",)]
-    if "encoder" in makers:
-        candidates = [("ngrams", "encoder"), ("ngrams",), ("encoder",)]
+    if problem.vectors is not None:
+        candidates = [
+            ("ngrams", "encoder", "network"),
+            ("ngrams", "encoder"),
+            ("ngrams", "network"),
+            ("ngrams",),
+            ("encoder",),
+        ]
     mixtures = {each: fit_mix([unseen[name][inside] for name in each], gold) for each in candidates}
     tried = {}
     for each in candidates:
@@ -142,7 +150,7 @@ def fit_question(problem: Problem, settings: FitSettings, seed: int, note: Calla
 
 def fits(has_encoder: bool, settings: FitSettings) -> int:
     """How many members `fit_question` fits at most."""
-    return (2 + has_encoder) * (settings.folds + 1)
+    return (2 + 2 * has_encoder) * (settings.folds + 1)
 
 
 def _makers(problem: Problem, settings: FitSettings, seed: int) -> dict[str, Fit]:
@@ -163,6 +171,24 @@ def _makers(problem: Problem, settings: FitSettings, seed: int) -> dict[str, Fit
             stored: Tensors = {"ngrams": kernel.astype(np.float16), "ngrams_bias": bias.astype(np.float32)}
             rounded = stored["ngrams"].astype(np.float32)
             return lambda rows: np.asarray(matrix[rows] @ rounded + stored["ngrams_bias"], np.float64), stored
+
+        return fit
+
+    def line(vectors: NDArray[np.float32]) -> Fit:
+        def fit(rows: Rows) -> tuple[Callable[[Rows], Array], Tensors]:
+            kernel, bias = fit_softmax(
+                vectors[rows],
+                problem.gold[rows],
+                len(problem.labels),
+                strength=settings.encoder_strength,
+                weights=balanced_weights(problem.gold[rows], len(problem.labels), settings.balance),
+                steps=settings.steps,
+            )
+            stored: Tensors = {
+                "encoder": kernel.astype(np.float16),
+                "encoder_bias": bias.astype(np.float32),
+            }
+            return lambda rows: vectors[rows] @ kernel + bias, stored
 
         return fit
 
@@ -189,7 +215,15 @@ def _makers(problem: Problem, settings: FitSettings, seed: int) -> dict[str, Fit
         return fit
 
     makers = {"floor": linear(problem.floor), "ngrams": linear(problem.ngrams)}
-    return makers if problem.vectors is None else makers | {"encoder": network(problem.vectors)}
+    return (
+        makers
+        if problem.vectors is None
+        else {
+            **makers,
+            "encoder": line(problem.vectors),
+            "network": network(problem.vectors),
+        }
+    )
 
 
 def _mixed(

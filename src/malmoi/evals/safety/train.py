@@ -184,7 +184,7 @@ def _read(data: Path, seed: int, settings: TrainSettings, only: Sequence[str]) -
             f"{data} holds none of the datasets.", fix="\n".join(pool.notes) or "Name another folder."
         )
     for harmless in harmless_sets():
-        if not harmless.train_texts:
+        if not harmless.train:
             continue
         try:
             texts, _, digests = load_harmless(harmless, data)
@@ -202,8 +202,8 @@ def _read(data: Path, seed: int, settings: TrainSettings, only: Sequence[str]) -
             files=digests,
             texts=len(texts),
         )
-        for key in harmless.train:
-            pool.lent.setdefault(key, []).append((begin, len(pool.examples)))
+        for key, count in harmless.train.items():
+            pool.lent.setdefault(key, []).append((begin, min(begin + count, len(pool.examples))))
     return pool
 
 
