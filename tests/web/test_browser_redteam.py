@@ -154,7 +154,7 @@ def test_an_attack_by_keys_alone(new_page: Pages, locale: str) -> None:
     expect(page.locator(".turn").first.locator("header .tag.plain")).to_have_count(2)
     expect(page.locator(".points button").first).to_be_disabled()
     colours = "(all) => new Set(all.map((one) => getComputedStyle(one).backgroundColor)).size"
-    assert page.locator(".turn:first-of-type .points button").evaluate_all(colours) >= 3  # scores stay visible
+    assert page.locator(".turn:first-of-type .points button").evaluate_all(colours) >= 3  # scores stay
     shoot(page, f"finished-{locale}")
     page.goto("/redteam/statistics")
     page.locator(".rates").first.wait_for()

@@ -14,7 +14,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "show": ("malmoi.cli.evals.show:show", "Show an evaluation: figures, intervals, what to know."),
     "compare": ("malmoi.cli.evals.compare:compare", "Compare two models item by item."),
     "leaderboard": ("malmoi.cli.evals.leaderboard:leaderboard", "Show all models side by side."),
-    "contamination": ("malmoi.cli.evals.contamination:contamination", "Find what a corpus has seen of a suite."),
+    "contamination": ("malmoi.cli.evals.contamination:contamination", "Find what a corpus saw of a suite."),
     "labels": ("malmoi.cli.evals.labels:labels", "Do the labels of demonstrations matter to a model?"),
     "corpora": ("malmoi.cli.evals.corpora:corpora", "What do the sources of its text teach a model?"),
 }
