@@ -3,12 +3,16 @@
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gateway import Gateway, events_of, running, script
+from malmoi.apps.chat.generation import Generation
+from malmoi.apps.chat.live import LiveReply
+from malmoi.apps.chat.types import SamplingOptions
 from malmoi.assist.guard import Report
 from malmoi.core.errors import ConfigError
 from malmoi.core.types import Chat, Message, Tool
@@ -309,3 +313,27 @@ async def test_reports_reach_whoever_asks(home: Path) -> None:
     assert last.finish_reason == "content_filter"
     assert [(number, report.action) for number, report in found] == [(0, "block")]
     assert found[0][1].reasons["output"][0].source == "list:curse"
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One message of a conversation."""
+
+    role: str
+    content: str
+
+
+@pytest.mark.parametrize(
+    ("asked", "said", "reason"),
+    [("죽고 싶어요", "- 109:", "stop"), ("욕해", "안녕하세요. \n\n이 내용에는 답하기", "content_filter")],
+    ids=["need", "blocked"],
+)
+async def test_the_chat_shows_what_the_guard_says(home: Path, asked: str, said: str, reason: str) -> None:
+    policy = BLOCKING + "[topics.self_harm]\n"
+    async with guarded(home, policy) as gateway:
+        live = LiveReply("msg_1", "acc_1", "con_1")
+        outcome = await Generation(gateway.services.inference, live).run(
+            ME, [Turn("user", asked)], model="scripted", system="", sampling=SamplingOptions()
+        )
+    assert (outcome.status, outcome.finish_reason) == ("complete", reason)
+    assert said in live.text
