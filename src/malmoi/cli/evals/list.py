@@ -17,11 +17,11 @@ from malmoi.cli.options import home_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @home_option
 def tasks(data: Path | None, as_json: bool, home: Path) -> None:
-    r"""List the tasks, and whether their files are on disk.
+    """List the tasks, and whether their files are on disk.
 
     \b
     malmoi evals tasks --data DATA
-    """
+    """  # noqa: D301 - as in `malmoi evals run`
     from malmoi.cli.evals.tables import table
     from malmoi.cli.run import checked_data
     from malmoi.core.errors import NotFound
@@ -71,11 +71,11 @@ def tasks(data: Path | None, as_json: bool, home: Path) -> None:
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def suites(as_json: bool) -> None:
-    r"""List the suites and their tasks.
+    """List the suites and their tasks.
 
     \b
     malmoi evals suites
-    """
+    """  # noqa: D301 - as in `malmoi evals run`
     from malmoi.evals.suites import known_suites, read_suite
     from malmoi.tasks.table import known_tasks
 

@@ -84,14 +84,14 @@ def run(
     quiet: bool,
     home: Path,
 ) -> None:
-    r"""Judge a model: benchmarks with intervals, every answer kept.
+    """Judge a model: benchmarks with intervals, every answer kept.
 
     \b
     malmoi evals run --model small --suite korean --data DATA --limit 100
 
     What is not on disk is listed with where to fetch it, and the rest goes on. Stop it whenever you like: the
     same command goes on from there, and nothing is asked twice.
-    """
+    """  # noqa: D301 - \b is click's mark for text that keeps its lines
     from malmoi.cli.evals.answers import print_plan, print_result
     from malmoi.cli.live import open_progress
     from malmoi.cli.run import checked_data
