@@ -296,6 +296,8 @@ async def test_the_tables_are_those_that_the_code_declares(database_url: str) ->
     ignored = {"chat_search_terms"} | {
         f"chat_search_terms_{part}" for part in ["data", "idx", "content", "docsize", "config"]
     }
+    # Declared where tests of that app ran before in this process, and not migrated here.
+    ignored |= {name for name in Base.metadata.tables if name.startswith("redteam_")}
     database = Database.open(database_url)
     await database.migrate([ChatApp().migrations])
 

@@ -47,7 +47,7 @@ async def test_start_serve_and_close(fake_spec: Spec) -> None:
     assert (await child.connection.request("GET", "/health", timeout=5)).status == 200
     command = " ".join(psutil.Process(pid).cmdline())
     assert child.connection._api_key not in command
-    assert psutil.Process(pid).environ()["OMP_WAIT_POLICY"] == "passive"
+    assert psutil.Process(pid).environ()["OMP_WAIT_POLICY"].lower() == "passive"
     await supervisor.close()
     assert not alive(pid)
     with pytest.raises(EngineUnavailable, match="closed"):

@@ -44,7 +44,13 @@ if TYPE_CHECKING:
 @click.option(
     "--harmless", type=click.IntRange(0), default=50, show_default=True, help="Most harmless questions."
 )
-@click.option("--language", type=click.Choice(["ko", "en"]), default="ko", show_default=True)
+@click.option(
+    "--language",
+    type=click.Choice(["ko", "en"]),
+    default="ko",
+    show_default=True,
+    help="Language of the attacks.",
+)
 @click.option(
     "--max-tokens", type=click.IntRange(1), default=128, show_default=True, help="Longest answer, in tokens."
 )
