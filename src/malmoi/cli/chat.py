@@ -55,7 +55,7 @@ def chat(
     yes: bool,
     home: Path,
 ) -> None:
-    r"""Talk to a model in the terminal.
+    """Talk to a model in the terminal.
 
     With PROMPT, or with text piped in, it answers once and ends; only the answer goes to standard output.
 
@@ -63,7 +63,7 @@ def chat(
       malmoi chat
       malmoi chat "서울의 옛 이름은?"
       git diff | malmoi chat "Write a commit message for this change."
-    """
+    """  # noqa: D301 - \b is click's mark for text that keeps its lines
     from malmoi.engine.base import Sampling
 
     piped = "" if sys.stdin.isatty() else sys.stdin.read().strip()
