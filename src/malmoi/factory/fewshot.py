@@ -17,6 +17,7 @@ from malmoi.core.errors import InvalidInput
 from malmoi.core.files import write_json
 from malmoi.core.stage import Input, Stage, StageConfig, StageContext
 from malmoi.core.store import Artifact, ArtifactKind
+from malmoi.engine.base import Engine
 from malmoi.tasks.base import Example
 from malmoi.tasks.table import TableTask, choose_shots, open_task
 
@@ -86,9 +87,11 @@ async def _score_all(config: FewshotConfig, model: Artifact, context: StageConte
             items = list(task.examples(config.split))[: config.max_items]
             pool = task.examples("train") if config.shots else ()
             pairs: list[tuple[str, str]] = []
+            left_out = 0
             for item in items:
                 shots = choose_shots(task, item, config.shots, context.seed, pool=pool)
-                prompt = task.prompt(item, shots, form="cloze")
+                prompt, missing = await _fitting_prompt(engine, task, item, shots)
+                left_out += missing
                 pairs.extend((prompt, text) for text in task.continuations(item, form="cloze"))
             found: list[float] = []
             with context.progress.task(f"Score {task.name}", total=len(pairs), unit="choices") as shown:
@@ -96,11 +99,28 @@ async def _score_all(config: FewshotConfig, model: Artifact, context: StageConte
                     batch = await engine.score(pairs[start : start + 64])
                     found.extend(score.logprob for score in batch)
                     shown.advance(len(batch))
-            scores[task.name] = grade_choices(task, items, found)
+            scores[task.name] = {**grade_choices(task, items, found), "shots_left_out": left_out}
     finally:
         await engine.close()
     accuracies = [score["accuracy"] for score in scores.values()]
     return {"tasks": scores, "mean_accuracy": sum(accuracies) / len(accuracies)}
+
+
+async def _fitting_prompt(
+    engine: Engine, task: TableTask, item: Example, shots: Sequence[Example]
+) -> tuple[str, int]:
+    """The prompt with as many solved examples as fit the context, and how many were left out."""
+    longest = max(task.continuations(item, form="cloze"), key=len)
+    for missing in range(len(shots) + 1):
+        prompt = task.prompt(item, shots[missing:], form="cloze")
+        if len(await engine.tokenize(prompt + longest)) < engine.info.context_length:
+            return prompt, missing
+    raise InvalidInput(
+        f"item {item.id} of {task.name} alone is longer than the model's context of "
+        f"{engine.info.context_length} tokens.",
+        field="tasks",
+        fix="Leave this task out, or train with a longer context_length.",
+    )
 
 
 def grade_choices(task: TableTask, items: Sequence[Example], logprobs: Sequence[float]) -> dict[str, float]:
