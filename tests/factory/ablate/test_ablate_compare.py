@@ -27,6 +27,11 @@ def test_pairing_removes_what_the_seeds_share() -> None:
     assert rows(values, lower=False)["new"].verdict == "worse"
 
 
+def test_equal_differences_of_a_few_seeds_are_no_proof() -> None:
+    values = {"base": {1: 0.42, 2: 0.44}, "new": {1: 0.41, 2: 0.43}}
+    assert rows(values, lower=False)["new"].verdict == "inside the noise"
+
+
 def test_one_seed_says_nothing_about_noise() -> None:
     row = rows({"base": {1: 1.0}, "new": {1: 0.5}})["new"]
     assert (row.interval, row.verdict, row.change) == (None, "one seed: unknown", -50.0)

@@ -78,9 +78,13 @@ def _interval(differences: Sequence[float]) -> tuple[float, tuple[float, float] 
     return mean, (mean - half, mean + half)
 
 
+_NO_SPREAD = 1e-9  # per cent
+
+
 def _verdict(change: float, interval: tuple[float, float] | None, lower_is_better: bool) -> Verdict:
     if interval is None:
         return "one seed: unknown"
-    if interval[0] <= 0.0 <= interval[1]:
+    # Scores are counts of items: a few seeds may all differ by the same count, which is no sign of precision.
+    if interval[0] <= 0.0 <= interval[1] or interval[1] - interval[0] < _NO_SPREAD:
         return "inside the noise"
     return "better" if (change < 0.0) == lower_is_better else "worse"
