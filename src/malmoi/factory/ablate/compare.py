@@ -52,7 +52,12 @@ def compare(
         seen = [by_seed[seed] for seed in reference]
         differences = [by_seed[seed] - reference[seed] for seed in reference]
         change, interval = _interval(differences)
-        verdict = _verdict(change, interval, lower_is_better) if variant != baseline else "baseline"
+        depends_on_seed = len({*seen}) > 1 or len({*reference.values()}) > 1
+        verdict = (
+            _verdict(change, interval, lower_is_better, depends_on_seed)
+            if variant != baseline
+            else "baseline"
+        )
         scale = 100.0 / abs(level) if level else 0.0
         rows.append(
             Comparison(
@@ -78,13 +83,17 @@ def _interval(differences: Sequence[float]) -> tuple[float, tuple[float, float] 
     return mean, (mean - half, mean + half)
 
 
-_NO_SPREAD = 1e-9  # per cent
+_NO_SPREAD = 1e-9
 
 
-def _verdict(change: float, interval: tuple[float, float] | None, lower_is_better: bool) -> Verdict:
+def _verdict(
+    change: float, interval: tuple[float, float] | None, lower_is_better: bool, depends_on_seed: bool
+) -> Verdict:
     if interval is None:
         return "one seed: unknown"
-    # Scores are counts of items: a few seeds may all differ by the same count, which is no sign of precision.
-    if interval[0] <= 0.0 <= interval[1] or interval[1] - interval[0] < _NO_SPREAD:
+    # Scores are counts of items: where they go with the seed, a few seeds may yet all differ by the same
+    # count, which is no sign of precision.
+    by_chance = depends_on_seed and interval[1] - interval[0] < _NO_SPREAD
+    if interval[0] <= 0.0 <= interval[1] or by_chance:
         return "inside the noise"
     return "better" if (change < 0.0) == lower_is_better else "worse"
