@@ -44,7 +44,7 @@ class Templates:
     """
 
     def __init__(self, origin: str) -> None:
-        from malmoi.tasks.sandbox import build_environment
+        from malmoi.tasks.environment import build_environment
 
         self._origin = origin
         self._environment = build_environment(_FILTERS, _REFUSED_METHODS, _MOST_TURNS)

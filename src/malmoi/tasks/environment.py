@@ -1,4 +1,4 @@
-"""Jinja's sandbox, narrowed to what task files need."""
+"""The Jinja environment of task files: its sandbox, narrowed to what they need."""
 
 from collections.abc import Iterable
 from typing import Any
