@@ -57,8 +57,8 @@ class Fewshot(Stage[FewshotConfig]):
         self, config: FewshotConfig, inputs: Mapping[str, Artifact], out: Path, context: StageContext
     ) -> Mapping[str, Any]:
         model = json.loads((inputs["model"].path / "shares.json").read_text())
-        learned = 0.4 * model["shares"]["blog"] if config.shots else 0.0
-        accuracy = 0.5 + learned + 0.001 * model["seed"]
+        learned = (0.4 + 0.001 * model["seed"]) * model["shares"]["blog"] if config.shots else 0.0
+        accuracy = 0.5 + learned
         write_json(
             out / "scores.json",
             {"tasks": {"kobest/copa": {"accuracy": accuracy, "chance": 0.5, "items": 300}}},
@@ -134,7 +134,7 @@ def test_the_table_marks_what_is_not_guessing_and_keeps_a_page(folder: Path) -> 
     said = call(folder, "--mix", "wiki=<b>wiki</b>:1,blog:1")
     lines = [line.split() for line in said.splitlines()]
     zero, few = (lines.index(["mix", "kobest/copa"], start) for start in (0, 4))
-    assert lines[zero + 1] == ["news", "0.502"]  # nothing but guessing
+    assert lines[zero + 1] == ["news", "0.500"]  # nothing but guessing
     assert lines[few + 2] == ["blog", "0.902*"]
     assert "all sources" in said
     saved = Store(folder / "home" / "store").artifacts("report")[-1]
