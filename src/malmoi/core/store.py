@@ -39,6 +39,7 @@ ArtifactKind = Literal[
     "quantized",
     "index",
     "report",
+    "logs",
     "users",
     "graph",
 ]
