@@ -1,0 +1,1 @@
+"""Models of users that read what they did in order: SASRec, CLUE, LMRec."""
