@@ -13,6 +13,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "suites": ("malmoi.cli.evals.list:suites", "List the suites."),
     "show": ("malmoi.cli.evals.show:show", "Show an evaluation: figures, intervals, what to know."),
     "compare": ("malmoi.cli.evals.compare:compare", "Compare two models item by item."),
+    "judge": ("malmoi.cli.evals.judge:judge", "Let a model judge the conversations of others."),
     "leaderboard": ("malmoi.cli.evals.leaderboard:leaderboard", "Show all models side by side."),
     "contamination": ("malmoi.cli.evals.contamination:contamination", "Find what a corpus saw of a suite."),
     "labels": ("malmoi.cli.evals.labels:labels", "Do the labels of demonstrations matter to a model?"),
