@@ -116,10 +116,12 @@ def test_functions_above_the_tested_one_stay() -> None:
     ids=lambda value: value.replace(" ", "_") if isinstance(value, str) and len(value) < 24 else "",
 )
 def test_a_hostile_program_fails(name: str, program: str, reason: str) -> None:
+    # Only what never ends of itself meets the time limit: another reason needs as long as the machine is busy.
+    seconds = 1 if reason == "timeout" else 15
     started = time.monotonic()
-    failure = grader(seconds=1, memory_mb=256).failure(WHOLE, program)
+    failure = grader(seconds=seconds, memory_mb=256).failure(WHOLE, program)
     assert re.search(reason, failure), (name, failure)
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < seconds + 20
 
 
 def test_files_stay_as_they_are(tmp_path: Path) -> None:
