@@ -1,0 +1,129 @@
+"""What a trained encoder says of texts and histories: vectors, and the features that a head reads.
+
+B histories of at most L events, X known texts, U texts, width d.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from malmoi.factory.tokenizer.tokenizer import Tokenizer
+from malmoi.users.sequences.user_encoder import UserEncoder, gather_events
+from malmoi.users.sequences.vocabulary import TokenTable, build_table, number_texts
+
+_ROWS = 512
+"""Texts or histories at once: measured 512 is as quick as more, on one core, and needs less memory."""
+_DECAY = 0.8
+"""Of the mean of recent events a step back in time; as the baselines' recency (users/baselines/item_knn)."""
+
+
+@dataclass(frozen=True)
+class KnownTexts:
+    """Item vectors that were computed once.
+
+    Attributes:
+        numbers: of each text its row.
+        vectors: (X, d) float32.
+    """
+
+    numbers: dict[str, int]
+    vectors: Tensor
+
+
+class FeatureReader:
+    """Encodes texts and histories without a gradient.
+
+    Args:
+        encoder: in evaluation mode.
+        tokenizer: of its vocabulary.
+        known: vectors that need not be computed again; they must be this encoder's.
+    """
+
+    def __init__(self, encoder: UserEncoder, tokenizer: Tokenizer, known: KnownTexts | None = None) -> None:
+        self._encoder = encoder
+        self._tokenizer = tokenizer
+        self.known = known or KnownTexts({}, torch.zeros(0, encoder.settings.width))
+
+    @property
+    def length(self) -> int:
+        """Events of a history that are read."""
+        return self._encoder.settings.history_length
+
+    def learn(self, texts: Sequence[str]) -> NDArray[np.int64]:
+        """Compute and keep the vectors of these texts; gives their rows in `known`, (len(texts),)."""
+        rows, distinct = number_texts(texts)
+        numbers = {text: row for row, text in enumerate(distinct)}
+        self.known = KnownTexts(numbers, self._compute(distinct))
+        return rows
+
+    def texts(self, texts: Sequence[str]) -> Tensor:
+        """Item vectors h, (U, d); a text that comes twice is encoded once."""
+        rows, distinct = number_texts(texts)
+        known = [self.known.numbers.get(text, -1) for text in distinct]
+        vectors = torch.zeros(len(distinct), self._encoder.settings.width)
+        old = torch.tensor([place for place, row in enumerate(known) if row >= 0], dtype=torch.int64)
+        vectors[old] = self.known.vectors[torch.tensor([row for row in known if row >= 0], dtype=torch.int64)]
+        new = [place for place, row in enumerate(known) if row < 0]
+        if new:
+            vectors[torch.tensor(new)] = self._compute([distinct[place] for place in new])
+        return vectors[torch.from_numpy(rows)]
+
+    def events(self, histories: Sequence[Sequence[str]]) -> tuple[Tensor, Tensor]:
+        """Item vectors of the newest events, padded on the right: (B, L, d) and counts (B,)."""
+        recent = [history[-self.length :] for history in histories]
+        flat = self.texts([text for history in recent for text in history])
+        counts = torch.tensor([len(history) for history in recent], dtype=torch.int64)
+        at = torch.full((len(recent), max(int(counts.max()) if len(counts) else 1, 1)), -1)
+        places = torch.arange(at.shape[1])
+        at[places < counts[:, None]] = torch.arange(len(flat))
+        if not len(flat):
+            return torch.zeros(len(recent), 1, self._encoder.settings.width), counts
+        return gather_events(flat, at)
+
+    @torch.no_grad()
+    def users(self, vectors: Tensor, counts: Tensor) -> Tensor:
+        """The general-purpose vector z, (B, d), of events as `events` gives them."""
+        return torch.cat(
+            [
+                self._encoder.users(vectors[at], counts[at]).float()
+                for at in torch.arange(len(counts)).split(_ROWS)
+            ]
+        )
+
+    @torch.no_grad()
+    def project(self, users: Tensor) -> Tensor:
+        """The contrasted vector e, (B, D), of length 1."""
+        return self._encoder.project(users)
+
+    @torch.no_grad()
+    def _compute(self, texts: Sequence[str]) -> Tensor:
+        table = build_table(self._tokenizer, texts, longest=self._encoder.settings.item_length)
+        # By length, so that a batch holds little padding.
+        order = np.argsort(table.lengths, kind="stable")
+        vectors = torch.empty(len(texts), self._encoder.settings.width)
+        for rows in np.array_split(order, max(-(-len(order) // _ROWS), 1)):
+            if len(rows):
+                found = self._encoder.items(torch.from_numpy(table.ids[rows]), _lengths(table, rows))
+                vectors[torch.from_numpy(rows)] = found.float()
+        return vectors
+
+
+def _lengths(table: TokenTable, rows: NDArray[np.int64]) -> Tensor:
+    return torch.from_numpy(table.lengths[rows])
+
+
+def user_features(users: Tensor, vectors: Tensor, counts: Tensor) -> Tensor:
+    """What the head reads of a user: z, the newest event's h, and the mean of h by recency, (B, 3 d).
+
+    Shapes: users z (B, d); vectors of events h (B, L, d); counts (B,). All are frozen outputs of the encoder;
+    z alone is what the paper names, the other two are ours: a mean over events forgets which was the last.
+    """
+    age = counts[:, None] - 1 - torch.arange(vectors.shape[1])
+    weight = torch.where(age >= 0, _DECAY ** age.clamp(min=0).float(), torch.zeros(()))
+    recent = (vectors * weight[:, :, None]).sum(1) / weight.sum(1, keepdim=True).clamp(min=1e-9)
+    last = vectors[torch.arange(len(vectors)), (counts - 1).clamp(min=0)]
+    return torch.cat([users, last * (counts > 0)[:, None], recent], dim=1)

@@ -1,0 +1,140 @@
+"""From frozen features to the next item: two small networks whose results are multiplied.
+
+C cases, M items, F and G features of a user and of an item, D numbers a vector.
+
+    score(u, i) = <f(x_u), g(x_i)>,   -log softmax_i score(u, truth) over all M items
+
+The encoder stays as contrast left it: this is the transfer by features of CLUE (arXiv 2111.11294; Shin et al.
+2023, arXiv 2212.03760, appendix B: an MLP over frozen user vectors). Ours: the second network over the item's
+own features, so that items are ranked by their texts and new ones need no training, and the softmax over all
+items.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional
+
+from malmoi.users.base import UserModelSettings
+from malmoi.users.sequences.training import TrainingSettings
+
+
+class HeadSettings(UserModelSettings):
+    """How frozen features become a ranking."""
+
+    kind: Literal["mlp", "linear", "none"] = "mlp"
+    """mlp: two networks with one hidden layer; linear: two matrices; none: the contrasted vectors as they
+    are, so that nothing is learned for ranking."""
+    hidden: int = Field(256, ge=1)
+    """Width of the hidden layer."""
+    size: int = Field(128, ge=1)
+    """Length of the vectors that are multiplied."""
+    dropout: float = Field(0.2, ge=0.0, lt=1.0)
+    """Of features and hidden values."""
+    cases_per_user: int = Field(16, ge=1)
+    """Events of a user that are foretold in training at most: the newest and, behind them, some at random."""
+    negatives: int = Field(16384, ge=1)
+    """Items in the softmax at most; more are drawn anew in each step."""
+    batch_size: int = Field(256, ge=1)
+    """Cases of a step."""
+    training: TrainingSettings = TrainingSettings(
+        num_steps=4000, learning_rate=1e-3, weight_decay=0.05, patience=500, validate_every=100
+    )
+    """How it is trained."""
+
+
+class NextItemHead(nn.Module):
+    """The two networks.
+
+    Args:
+        settings: kind and sizes.
+        user_features: F.
+        item_features: G.
+    """
+
+    def __init__(self, settings: HeadSettings, user_features: int, item_features: int) -> None:
+        super().__init__()
+        self.user = _network(settings, user_features)
+        self.item = _network(settings, item_features)
+
+
+def _network(settings: HeadSettings, inputs: int) -> nn.Sequential:
+    if settings.kind == "linear":
+        return nn.Sequential(nn.LayerNorm(inputs), nn.Linear(inputs, settings.size))
+    return nn.Sequential(
+        nn.LayerNorm(inputs),
+        nn.Dropout(settings.dropout),
+        nn.Linear(inputs, settings.hidden),
+        nn.GELU(),
+        nn.Dropout(settings.dropout),
+        nn.Linear(settings.hidden, settings.size),
+    )
+
+
+class HeadTraining:
+    """A `Trainable` over features that are computed once.
+
+    Args:
+        head: what is trained.
+        users: features of the cases, (C, F).
+        truth: what came next, (C,) int64.
+        items: features of all items, (M, G).
+        validation: features and truths of other users' cases; their mean loss decides when to stop.
+        settings: batch size and negatives.
+        seed: of batches and negatives.
+    """
+
+    def __init__(
+        self,
+        head: NextItemHead,
+        users: Tensor,
+        truth: Tensor,
+        items: Tensor,
+        validation: tuple[Tensor, Tensor] | None,
+        settings: HeadSettings,
+        seed: int,
+    ) -> None:
+        self.module: nn.Module = head
+        self.batch_size = min(settings.batch_size, len(users))
+        self._head = head
+        self._users, self._truth, self._items = users, truth, items
+        self._validation = validation
+        self._settings = settings
+        self._seed = seed
+
+    def parts(self, step: int) -> Sequence[tuple[Tensor, Tensor]]:
+        """Cases of a step and, where there are too many items for the softmax, those that are in it."""
+        random = np.random.default_rng([self._seed, 2, step])
+        rows = torch.from_numpy(random.integers(0, len(self._users), self.batch_size))
+        if len(self._items) <= self._settings.negatives:
+            return [(rows, torch.arange(len(self._items)))]
+        drawn = torch.from_numpy(random.choice(len(self._items), self._settings.negatives, replace=False))
+        return [(rows, torch.cat([drawn, self._truth[rows]]).unique())]
+
+    def loss(self, part: tuple[Tensor, Tensor]) -> Mapping[str, Tensor]:
+        """Cross-entropy over the part's items."""
+        rows, items = part
+        truth = torch.searchsorted(items, self._truth[rows])
+        return {"loss": self._cross_entropy(self._users[rows], self._items[items], truth)}
+
+    def validate(self) -> Mapping[str, float]:
+        """The mean loss of other users, over all items."""
+        if self._validation is None:
+            return {}
+        users, truth = self._validation
+        vectors = self._head.item(self._items)
+        losses = [
+            functional.cross_entropy(
+                self._head.user(users[at]).float() @ vectors.float().T, truth[at], reduction="sum"
+            )
+            for at in torch.arange(len(users)).split(512)
+        ]
+        return {"loss": float(torch.stack(losses).sum()) / len(users)}
+
+    def _cross_entropy(self, users: Tensor, items: Tensor, truth: Tensor) -> Tensor:
+        logits = self._head.user(users) @ self._head.item(items).T
+        return functional.cross_entropy(logits.float(), truth)
