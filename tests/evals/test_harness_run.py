@@ -117,7 +117,7 @@ def test_the_answer_that_most_give_counts(runner: asyncio.Runner, data: Path, tm
     )
     outcome = run(engine, Asked(data, suite=str(suite)), runner, Ledger(tmp_path / "l"))
     for item in outcome.items:
-        said = item.fields["answers"]
+        said = item.fields["sampled"]
         assert len(said) == 4
         assert item.fields["passed"] == sum(answer in said and _right(answer, item) for answer in said)
     seeds = {request.sampling.seed for request in engine.requests}

@@ -203,7 +203,7 @@ class HarnessTask(LmTask):  # type: ignore[misc]
         fields: dict[str, Any] = {}
         if self.asked.samples > 1:
             passed = sum(self._grade(example, given) >= 1.0 for given in answers)
-            fields = {"answers": [str(given) for given in answers], "passed": passed, "samples": len(answers)}
+            fields = {"sampled": [str(given) for given in answers], "passed": passed, "samples": len(answers)}
         task, named = self.asked.task, str(answer)
         if isinstance(task, ReadsChoices) and (named := task.read(example, named)) != answer:
             fields = {**fields, "written": str(answer)}  # bias is counted over choices

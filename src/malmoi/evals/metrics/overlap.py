@@ -15,8 +15,7 @@ ORDERS = 6
 
 def right_texts(item: ItemResult) -> list[str]:
     """The gold text, and those of the field `answers`."""
-    # Of several samples of one item the field holds what the model wrote.
-    further = item.fields.get("answers", []) if "samples" not in item.fields else []
+    further = item.fields.get("answers", [])
     texts = [str(text) for text in further] if isinstance(further, list) else []
     return list(dict.fromkeys([item.gold, *texts])) if item.gold or not texts else texts
 
