@@ -90,6 +90,45 @@ KEPT = [
 ]
 
 
+DISGUISED = [
+    "０１０-１２３４-５６７８",
+    "０１０－１２３４－５６７８",
+    "010‑1234‑5678",
+    "010‐1234‐5678",
+    "010−1234−5678",
+    "010—1234—5678",
+    "010ㅡ1234ㅡ5678",
+    "010\u00a01234\u00a05678",
+    "010-1234-\u200b5678",
+    "01\u00ad0-1234-5678",
+    "0\u20601\u20600\u2060-\u20601\u2060234-5678",
+    "٠١٠-١٢٣٤-٥٦٧٨",
+    "⓪①⓪-①②③④-⑤⑥⑦⑧",
+    "𝟎𝟏𝟎-𝟏𝟐𝟑𝟒-𝟓𝟔𝟕𝟖",
+]
+
+
+@pytest.mark.parametrize("text", DISGUISED, ids=[f"{number}" for number in range(len(DISGUISED))])
+def test_other_forms_of_signs_hide_no_number(text: str) -> None:
+    assert remove_pii(f"제 번호는 {text}입니다", PiiSettings())[0] == "제 번호는 [전화번호]입니다"
+
+
+def test_other_forms_of_signs_hide_no_address_or_person() -> None:
+    text = "kim＠naver．com, lee\u200b@naver.com, 900101‑1234567, ４１１１ １１１１ １１１１ １１１１"
+    found = [(one.kind, text[one.start : one.end]) for one in find_pii(text)]
+    assert found == [
+        ("email", "kim"),
+        ("email", "lee"),
+        ("rrn", "900101‑1234567"),
+        ("card", "４１１１ １１１１ １１１１ １１１１"),
+    ]
+
+
+def test_text_around_disguised_data_stays_as_it_is() -> None:
+    text = "👨‍👩‍👧 １번　메뉴 ﹣ 010‑1234‑5678 ﻿끝"
+    assert remove_pii(text, PiiSettings())[0] == text.replace("010‑1234‑5678", "[전화번호]")
+
+
 @pytest.mark.parametrize(("text", "expected"), FOUND)
 def test_personal_data_is_replaced(text: str, expected: str) -> None:
     assert remove_pii(text, PiiSettings())[0] == expected
@@ -146,7 +185,26 @@ def test_kinds_words_and_counts_follow_the_settings() -> None:
 
 
 @pytest.mark.parametrize(
-    "piece", ["1", "1-", "0 ", "a", "a.", "@", "a@", "1.1", "(", "010-", "2001:", "::", "9001011", "골뱅이"]
+    "piece",
+    [
+        "1",
+        "1-",
+        "0 ",
+        "a",
+        "a.",
+        "@",
+        "a@",
+        "1.1",
+        "(",
+        "010-",
+        "2001:",
+        "::",
+        "9001011",
+        "골뱅이",
+        "1\u200b",
+        "１",
+        "\u200b",
+    ],
 )
 def test_hostile_runs_take_linear_time(piece: str) -> None:
     remove_pii(piece * (300_000 // len(piece)), PiiSettings())  # the time limit is the assertion

@@ -24,6 +24,8 @@ TEXTS = [
     "Call (415) 555-2671 or +1 415 555 2671 now, e-mail x@y.org!",
     "전화 02-123-4567\t팩스 0212345678",
     "끝이 번호 01012345678",
+    "０１０-１２３４-５６７８ 또는 010‑1234\u200b‑56\u20607\ufeff8",
+    "kim＠naver．com, 9\u200b0\u200b0101‑1234567\u200b 입니다",
 ]
 ALL = frozenset(KINDS)
 
@@ -71,7 +73,9 @@ def test_plain_text_leaves_at_once() -> None:
     assert masked.num_held == 0
 
 
-@pytest.mark.parametrize("piece", ["1 ", "1234", "a", "a@", "1-", "::", "(", "010-"])
+@pytest.mark.parametrize(
+    "piece", ["1 ", "1234", "a", "a@", "1-", "::", "(", "010-", "1\u200b", "\u200b", "１"]
+)
 def test_hostile_runs_are_bounded_and_fast(piece: str) -> None:
     masked = PiiStream(lambda finding, _: REPLACEMENTS[finding.kind], ALL)
     text = piece * (20_000 // len(piece))

@@ -18,6 +18,7 @@ from malmoi.core.pii.checks import (
     is_plausible_birth,
     passes_luhn,
 )
+from malmoi.core.pii.signs import usual_signs
 
 KINDS = ("rrn", "foreigner", "phone", "email", "card", "account", "passport", "ip")
 
@@ -86,6 +87,14 @@ _YEAR = re.compile(r"(?:19|20)\d\d\Z")
 
 def find_pii(text: str, kinds: frozenset[str] = frozenset(KINDS)) -> list[Finding]:
     """All personal data in `text`, from left to right, without overlaps."""
+    usual, places = usual_signs(text)
+    found = _find(usual, kinds)
+    if isinstance(places, range):
+        return found
+    return [Finding(one.kind, places[one.start], places[one.end - 1] + 1) for one in found]
+
+
+def _find(text: str, kinds: frozenset[str]) -> list[Finding]:
     found: list[Finding] = []
     if "email" in kinds:
         found += _emails(text)

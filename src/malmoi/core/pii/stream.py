@@ -9,9 +9,11 @@ does not depend on the pieces it came in. A run of digits without end leaves in 
 """
 
 import re
+from bisect import bisect_left
 from collections.abc import Callable
 
 from malmoi.core.pii.find import CANDIDATE, KINDS, Finding, find_pii
+from malmoi.core.pii.signs import usual_signs
 
 _STEP = re.compile(r"\S{0,31}\s|\S{32}")
 _LAST_WORD = re.compile(r"[A-Za-z0-9._%+\-:@＠]+[ ]*(?:[(\[][A-Za-z]{0,2}[)\]]?|골(?:뱅이?)?)?[ ]*\Z")
@@ -57,7 +59,7 @@ class PiiStream:
             at = step.end()
             is_empty = self._left == len(self._window)
             self._window += step.group()
-            if is_empty and _MATTERS.search(step.group()) is None:
+            if is_empty and _MATTERS.search(usual_signs(step.group())[0]) is None:
                 out.append(step.group())
                 self._forget(len(self._window))
             else:
@@ -102,6 +104,14 @@ class PiiStream:
 
 def _settled(window: str, left: int) -> int:
     """Up to where nothing that follows can change the text."""
+    usual, places = usual_signs(window)
+    settled = places[_settled_usual(usual, bisect_left(places, left))]
+    if len(window) - settled >= _LONGEST:
+        settled = len(window) - _NUMBER
+    return settled
+
+
+def _settled_usual(window: str, left: int) -> int:
     end = len(window)
     settled = end
     for pattern in (_LAST_WORD, _LAST_DOMAIN, _LAST_RUN):
@@ -112,7 +122,4 @@ def _settled(window: str, left: int) -> int:
         if run.end() > end - _AFTER:
             settled = min(settled, run.start())
             break
-    settled = max(settled, left)
-    if end - settled >= _LONGEST:
-        settled = end - _NUMBER
-    return settled
+    return max(settled, left)
