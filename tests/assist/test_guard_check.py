@@ -112,6 +112,13 @@ async def test_token_ids_and_the_policy_off_pass() -> None:
         ("shiitake shitake", []),
         ("시\u200b발", ["시\u200b발"]),
         ("\u1109\u1175\u1107\u1161\u11af 뭐", ["\u1109\u1175\u1107\u1161\u11af"]),  # letters of the old kind
+        ("\u1109\u200b\u1175\u1107\u2060\u1161\u11af", ["\u1109\u200b\u1175\u1107\u2060\u1161\u11af"]),
+        ("시\u202e발, 시\u3164발, 시\U000e0041발", ["시\u202e발", "시\u3164발", "시\U000e0041발"]),
+        (
+            "시\u0336발\u0336 f\u0336u\u0336c\u0336k\u0336!",
+            ["시\u0336발\u0336", "f\u0336u\u0336c\u0336k\u0336"],
+        ),
+        ("시" + "\u0336" * 30 + "발", ["시" + "\u0336" * 30 + "발"]),
         ("ｆｕｃｋ off", ["ｆｕｃｋ"]),
         ("해 보지 않은 일", []),
     ],
@@ -122,6 +129,15 @@ def test_words_are_found_also_disguised(text: str, found: list[str]) -> None:
 
     words = WordList(read_list("curse"))
     assert [text[start:end] for start, end in words.find(text)] == found
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["가" + "\u0327\u0301" * 100_000, "\u1100\u1161\u11a8" * 50_000, "\u200b" * 200_000],
+    ids=["marks", "letters", "invisible"],
+)
+def test_marks_without_end_take_linear_time(text: str) -> None:
+    assert WordList(["시발"]).find(text + "시발")  # the time limit is the assertion
 
 
 ORDERS = [

@@ -9,8 +9,10 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 
+from malmoi.core.pii.signs import INVISIBLE
+
 _BETWEEN = r"[0-9.,·~!@#$%^&*_\-]{0,2}"
-_INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2060-\u2064\ufe00-\ufe0f\ufeff]")
+_MOST_MARKS = 8  # on one letter; composing takes quadratic time in them
 
 
 class WordList:
@@ -41,10 +43,14 @@ class WordList:
 
 
 def fold(text: str) -> tuple[str, Sequence[int]]:
-    """Lower case, composed, without what is invisible; and the place of each character in `text`."""
+    """Lower case, composed, without what is invisible; and the place of each character in `text`.
+
+    Marks over and under letters that are no part of a composed letter are left out ("s̶h̶i̶t̶").
+    """
     if text.isascii():
         return text.lower(), range(len(text) + 1)
-    if unicodedata.is_normalized("NFKC", text) and _INVISIBLE.search(text) is None:
+    is_plain = not any(map(unicodedata.combining, text)) and INVISIBLE.search(text) is None
+    if is_plain and unicodedata.is_normalized("NFKC", text):
         lowered = text.lower()
         if len(lowered) == len(text):
             return lowered, range(len(text) + 1)
@@ -54,13 +60,20 @@ def fold(text: str) -> tuple[str, Sequence[int]]:
     while at < len(text):
         end = at + 1
         # A letter and what is put on it belong together: they become one character, or none.
-        while end < len(text) and (unicodedata.combining(text[end]) or "\u1160" <= text[end] <= "\u11ff"):
+        while end < len(text) and _joins(text[end]):
             end += 1
-        folded = unicodedata.normalize("NFKC", _INVISIBLE.sub("", text[at:end])).lower()
+        letter = INVISIBLE.sub("", text[at:end])[:_MOST_MARKS]
+        composed = unicodedata.normalize("NFKC", letter).lower()
+        folded = "".join(char for char in composed if not unicodedata.combining(char))
         chars.append(folded)
         places += [at] * len(folded)
         at = end
     return "".join(chars), [*places, len(text)]
+
+
+def _joins(char: str) -> bool:
+    """Whether it belongs to the letter before it: a mark, an old vowel or tail, or nothing visible."""
+    return bool(unicodedata.combining(char) or "\u1160" <= char <= "\u11ff" or INVISIBLE.match(char))
 
 
 def _any_of(words: set[str], *, loose: bool) -> re.Pattern[str] | None:
