@@ -224,6 +224,8 @@ def test_every_topic_has_lines_with_a_source_and_a_message() -> None:
     for line in help_lines().values():
         assert line.source.startswith("http")
         assert line.checked.startswith("20")
+    assert help_lines()["suicide_109"].said("ko") == "109: 자살예방 상담전화 (24시간)"
+    assert help_lines()["rescue_119"].said("en") == "119: fire, ambulance, rescue"
 
 
 def test_long_hostile_texts_take_little_time() -> None:

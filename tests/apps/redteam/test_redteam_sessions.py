@@ -233,4 +233,6 @@ async def test_the_grid_comes_with_help_lines(server: Server) -> None:
     grid = await server.owner.json("GET", "grid")
     assert len(grid["grid"]["topics"]) == 9
     assert len(grid["grid"]["strategies"]) == 5
-    assert "109" in {line["number"] for line in grid["help_lines"]}
+    assert [line["number"] for line in grid["help_lines"]] == ["109", "1577-0199", "1588-9191", "1388"]
+    for line in grid["help_lines"]:
+        assert set(line["name"]) == set(line["about"]) == {"ko", "en"}, "the page shows both"

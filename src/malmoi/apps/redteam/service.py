@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from importlib.resources import files
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from malmoi.apps.redteam.annotators import Annotators
@@ -15,12 +13,15 @@ from malmoi.apps.redteam.scoring import Scoring
 from malmoi.apps.redteam.sessions import Sessions
 from malmoi.apps.redteam.statistics import Statistics, build_statistics
 from malmoi.apps.redteam.types import GridOut, HelpLine
-from malmoi.core.config import read_toml
+from malmoi.assist.guard.data import help_lines
 from malmoi.tasks.redteam.grid import load_grid
 
 if TYPE_CHECKING:
     from malmoi.serve.db import Database
     from malmoi.serve.inference import Inference
+
+_LINES = ("suicide_109", "mental_15770199", "lifeline_15889191", "youth_1388")
+"""Whom annotators can turn to."""
 
 
 class Redteam:
@@ -42,9 +43,13 @@ class Redteam:
 
     def grid(self) -> GridOut:
         """The grid, and whom annotators can turn to."""
-        path = Path(str(files("malmoi") / "apps" / "redteam" / "help_lines.toml"))
-        lines = [HelpLine.model_validate(line) for line in read_toml(path)["lines"]]
-        return GridOut(grid=load_grid(), help_lines=lines)
+        lines = [help_lines()[name] for name in _LINES]
+        return GridOut(
+            grid=load_grid(),
+            help_lines=[
+                HelpLine(number=line.number, name=dict(line.name), about=dict(line.about)) for line in lines
+            ],
+        )
 
     async def statistics(self, annotator_id: str, threshold: int) -> Statistics:
         """Success rates and agreement over all finished sessions."""

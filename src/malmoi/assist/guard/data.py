@@ -2,7 +2,7 @@
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.resources import files
 from typing import Any, Literal, TypeAlias
@@ -12,13 +12,26 @@ Language: TypeAlias = Literal["ko", "en"]
 
 @dataclass(frozen=True, slots=True)
 class HelpLine:
-    """A number to call: what it is for in both languages, where that is written, and when it was read."""
+    """A number to call, in both languages.
+
+    Attributes:
+        number: as it is dialled.
+        name: who answers there.
+        source: the page that says so.
+        checked: the day it was read there.
+        about: when it answers; empty: nothing is to be said.
+    """
 
     number: str
-    ko: str
-    en: str
+    name: Mapping[Language, str]
     source: str
     checked: str
+    about: Mapping[Language, str] = field(default_factory=dict)
+
+    def said(self, language: Language) -> str:
+        """Number, name and hours in a line."""
+        hours = f" ({self.about[language]})" if self.about else ""
+        return f"{self.number}: {self.name[language]}{hours}"
 
 
 def read_text(*path: str) -> str:
@@ -71,6 +84,5 @@ def message(name: str, language: Language, lines: tuple[str, ...] = ()) -> str:
     text = str(read_table("messages", f"{language}.toml")[name]).strip()
     if not lines:
         return text.replace("\n\n{lines}", "").replace("{lines}", "").strip()
-    found = [help_lines()[name] for name in lines]
-    shown = [f"- {line.number}: {line.ko if language == 'ko' else line.en}" for line in found]
+    shown = [f"- {help_lines()[name].said(language)}" for name in lines]
     return text.replace("{lines}", "\n".join(shown))
