@@ -1,5 +1,6 @@
 """Questions on their way in: help lines, actions, fences, and the safest of several answers."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -265,3 +266,42 @@ def test_the_safest_answer_is_taken_and_the_gain_told() -> None:
     assert (told.num_prompts, told.candidates, told.before, told.after) == (2, 0.4, 0.0, 0.5)
     with pytest.raises(ValueError, match="no answer"):
         moderate([], judge)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ('{"tel": "010-1234-5678"}', '{"tel": "[전화번호_1]"}'),
+        ('{"card": 4111111111111111, "n": 3}', '{"card": "[카드번호_1]", "n": 3}'),
+        ("tel=010-1234-5678", "tel=[전화번호_1]"),
+    ],
+    ids=["string", "number", "text"],
+)
+async def test_the_model_sees_no_personal_data_of_calls_made_before(arguments: str, expected: str) -> None:
+    guard = guard_of(Policy.model_validate({"pii": {"input": "mask"}}))
+    call = ToolCall("c1", "call", arguments)
+    checked = await guard.check(
+        ask("네", Message("assistant", "", tool_calls=(call,)), Message("user", "응"))
+    )
+    assert isinstance(checked.prompt, Chat)
+    assert checked.prompt.messages[1].tool_calls[0].arguments == expected
+
+
+async def test_the_model_sees_no_personal_data_of_thoughts_it_had_before() -> None:
+    guard = guard_of(Policy.model_validate({"pii": {"input": "mask", "restore": True}}))
+    thought = Message("assistant", "네.", reasoning="메일은 kim@naver.com 이고 [전화번호_1] 이다")
+    checked = await guard.check(ask("전화는 010-1234-5678", thought, Message("user", "뭐라고 했지?")))
+    assert isinstance(checked.prompt, Chat)
+    assert checked.prompt.messages[1].reasoning == "메일은 [이메일_1]@naver.com 이고 [전화번호_1] 이다"
+    assert checked.prompt.messages[0].content == "전화는 [전화번호_2]"  # the name was taken
+
+
+async def test_others_go_on_while_a_long_request_is_looked_through() -> None:
+    guard = guard_of(load_policy("strict"))
+    ticks = 0
+    checking = asyncio.create_task(guard.check(ask("번호는 010-1234-5678. " * 20_000)))
+    while not checking.done():
+        await asyncio.sleep(0.001)
+        ticks += 1
+    assert "[전화번호_1]" in str((await checking).prompt)
+    assert ticks > 5

@@ -158,12 +158,14 @@ class AnswerGuard:
                 last = finding.end
             return "".join([*parts, content[last:]])
 
-        def check_number(number: str) -> bool:
+        def check_number(number: str) -> str:
             found = find_pii(number, frozenset(self._kinds))
-            return all(self._kinds[one.kind] == "flag" for one in found)
+            if any(self._kinds[one.kind] != "flag" for one in found):
+                raise CannotCover(number)
+            return number
 
         try:
-            text = map_strings(text, change, check_number=check_number)
+            text = map_strings(text, change, change_number=check_number)
         except CannotCover:
             blocked = True
         if blocked:

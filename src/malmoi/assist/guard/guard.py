@@ -8,6 +8,7 @@ answer = guard.answer(checked)               # one for each answer (assist/guard
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -26,6 +27,9 @@ from malmoi.assist.guard.verdict import Reason, hardest
 from malmoi.core.pii import find_pii
 from malmoi.core.types import Chat, Message
 from malmoi.engine.base import Prompt
+
+_SHORT = 20_000  # characters that are looked through in some 20 ms
+_SIDE_BY_SIDE = 2  # longer requests that are looked through at a time, each in a thread
 
 
 @dataclass(slots=True)
@@ -61,6 +65,7 @@ class Guard:
     ) -> None:
         self.policy = policy
         self.judge = Judge(policy, classifiers or Classifiers(home, policy.classifiers))
+        self._covering = asyncio.Semaphore(_SIDE_BY_SIDE)
 
     async def check(self, prompt: Prompt) -> Checked:
         """Look at what is asked. Prompts of token ids pass: they cannot be read here.
@@ -71,10 +76,14 @@ class Guard:
         if isinstance(prompt, tuple):
             return Checked(prompt)
         question = _question(prompt)
-        checked = Checked(prompt, language=language_of(question))
+        checked = Checked(prompt, language=language_of(question[-self.policy.reach :]))
         await self._judge_question(checked, question)
         if checked.reply is None and not checked.report.is_blocked:
-            self._cover(checked)
+            if sum(map(len, _texts(prompt))) <= _SHORT:
+                self._cover(checked)
+            else:  # other requests must go on
+                async with self._covering:
+                    await asyncio.to_thread(self._cover, checked)
         return checked
 
     def answer(self, checked: Checked, *, wants_filter: bool = False) -> AnswerGuard:
@@ -145,7 +154,7 @@ class Guard:
             checked.prompt = self._hidden(checked, prompt, own=True)
             return
         assert isinstance(prompt, Chat)
-        checked.vault = Vault([message.content for message in prompt.messages])
+        checked.vault = Vault(_texts(prompt))
         fence = Fence()
         messages = tuple(self._safe_message(checked, fence, one) for one in prompt.messages)
         if checked.reply is not None:
@@ -156,28 +165,37 @@ class Guard:
             checked.prompt = replace(prompt, messages=messages)
 
     def _safe_message(self, checked: Checked, fence: Fence, one: Message) -> Message:
-        content, calls = one.content, one.tool_calls
+        content, reasoning, calls = one.content, one.reasoning, one.tool_calls
         own = one.role == "user"
         if one.role in self.policy.pii.roles:
             content = self._hidden(checked, content, own=own)
+            reasoning = self._hidden(checked, reasoning, own=False)
             calls = tuple(
-                replace(
-                    call,
-                    arguments=map_strings(
-                        call.arguments,
-                        lambda text: self._hidden(checked, text, own=False),
-                        check_number=lambda _: True,
-                    ),
-                )
-                for call in calls
+                replace(call, arguments=self._hidden_arguments(checked, call.arguments)) for call in calls
             )
         if one.role in self.policy.fence.roles and (
             self.policy.fence.enabled or self.policy.fence.injection != "pass"
         ):
             content = self._fenced(checked, fence, content)
-        if content == one.content and calls == one.tool_calls:
+        if (content, reasoning, calls) == (one.content, one.reasoning, one.tool_calls):
             return one
-        return replace(one, content=content, tool_calls=calls)
+        return replace(one, content=content, reasoning=reasoning, tool_calls=calls)
+
+    def _hidden_arguments(self, checked: Checked, arguments: str) -> str:
+        """Arguments of a call that was made before: JSON stays JSON, what is none is covered as text."""
+
+        def hidden(text: str) -> str:
+            return self._hidden(checked, text, own=False)
+
+        def hidden_number(number: str) -> str:
+            covered = hidden(number)
+            return number if covered == number else json.dumps(covered, ensure_ascii=False)
+
+        try:
+            json.loads(arguments)
+        except (ValueError, RecursionError):
+            return hidden(arguments)
+        return map_strings(arguments, hidden, change_number=hidden_number)
 
     def _hidden(self, checked: Checked, text: str, *, own: bool) -> str:
         actions = self.policy.pii.kinds("input")
@@ -203,6 +221,14 @@ class Guard:
             if settings.injection == "mask":
                 text = cut_orders(text, orders)
         return fence.around(text) if settings.enabled else text
+
+
+def _texts(prompt: str | Chat) -> list[str]:
+    """All texts of a request that the guard looks through."""
+    if isinstance(prompt, str):
+        return [prompt]
+    texts = [text for one in prompt.messages for text in (one.content, one.reasoning)]
+    return texts + [call.arguments for one in prompt.messages for call in one.tool_calls]
 
 
 def _question(prompt: str | Chat) -> str:

@@ -11,24 +11,19 @@ class CannotCover(Exception):
     """A number outside of a string must be covered, which would no longer fit the form asked for."""
 
 
-def map_strings(text: str, change: Callable[[str], str], *, check_number: Callable[[str], bool]) -> str:
+def map_strings(text: str, change: Callable[[str], str], *, change_number: Callable[[str], str]) -> str:
     """JSON with every string changed; a string that stays the same keeps its spelling.
 
     Args:
         text: valid JSON.
         change: gives the new content of a string.
-        check_number: whether a number may stay as it is.
-
-    Raises:
-        CannotCover: a number may not stay.
+        change_number: gives what stands in the place of a number, as JSON; it may raise `CannotCover`.
     """
 
     def one(token: re.Match[str]) -> str:
         written = token.group()
         if not written.startswith('"'):
-            if not check_number(written):
-                raise CannotCover(written)
-            return written
+            return change_number(written)
         try:
             content = json.loads(written, strict=False)
         except ValueError:
@@ -47,5 +42,5 @@ def strings_of(text: str) -> list[str]:
         found.append(content)
         return content
 
-    map_strings(text, keep, check_number=lambda _: True)
+    map_strings(text, keep, change_number=str)
     return found
