@@ -109,6 +109,22 @@ def test_whoever_was_taken_out_stays_out(tmp_path: Path) -> None:
     assert bytes_anywhere(people.folder, b"lee") == []
 
 
+def test_whoever_is_taken_out_while_others_are_encoded_stays_out(tmp_path: Path) -> None:
+    refresh(tmp_path, "people", CountingEncoder(), logs_of(BEFORE), model="m")
+    people = open_collection(tmp_path, "people")
+
+    class Meanwhile(CountingEncoder):
+        def encode(self, histories):  # type: ignore[no-untyped-def]
+            people.remove("lee")
+            return super().encode(histories)
+
+    refresh(tmp_path, "people", Meanwhile(), logs_of(AFTER), model="m")
+    assert people.active.keys() == ["choi", "kim", "park"]
+    people.readmit(["lee"])
+    assert refresh(tmp_path, "people", CountingEncoder(), logs_of(AFTER), model="m").encoded == 1
+    assert people.active.keys() == ["choi", "kim", "lee", "park"]
+
+
 def test_users_who_left_the_logs(tmp_path: Path) -> None:
     refresh(tmp_path, "people", CountingEncoder(), logs_of(AFTER), model="m")
     people = open_collection(tmp_path, "people")

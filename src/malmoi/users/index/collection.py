@@ -18,6 +18,7 @@ import secrets
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 
@@ -151,6 +152,8 @@ class Collection:
     ) -> None:
         """Add users, or replace their vectors, in one new version; the same again changes nothing.
 
+        Users who were taken out stay out (`readmit`).
+
         Args:
             keys: their names, (n,); of a name that comes twice, the last vector counts.
             vectors: theirs, (n, D).
@@ -172,6 +175,7 @@ class Collection:
                     fix="Vectors of different models do not mix: make the collection anew with `replace`.",
                 )
             change = _checked(keys, vectors, base.meta.size, facts or {}, removed, watermark)
+            change = self._without_forgotten(change)
             self._write(base, change, model=model, size=base.meta.size)
 
     def replace(
@@ -192,7 +196,7 @@ class Collection:
         table = np.atleast_2d(np.asarray(vectors, dtype=np.float32))
         with self._writing():
             size = table.shape[1] if len(keys) else self.meta.size
-            change = _checked(keys, table, size, facts or {}, (), watermark)
+            change = self._without_forgotten(_checked(keys, table, size, facts or {}, (), watermark))
             self._write(None, change, model=model, size=size)
 
     def remove(self, key: str) -> None:
@@ -256,6 +260,32 @@ class Collection:
         pointer = self.pointer
         marks = set(pointer.forgotten)
         return {key for key in keys if _mark(pointer.salt, key) in marks} if marks else set()
+
+    def readmit(self, keys: Sequence[str]) -> None:
+        """Let users who were taken out come back with the next refresh.
+
+        Raises:
+            NotFound: one of them was not taken out.
+            Conflict: another process is writing.
+        """
+        with self._writing():
+            pointer = self.pointer
+            for key in keys:
+                if not self.forgotten([key]):
+                    raise NotFound(f"user {key!r} was not taken out of collection {self.name!r}.")
+            back = {_mark(pointer.salt, key) for key in keys}
+            left = tuple(mark for mark in pointer.forgotten if mark not in back)
+            self._point(pointer.model_copy(update={"forgotten": left}))
+
+    def _without_forgotten(self, change: Change) -> Change:
+        """Looked up while writing is locked: somebody may be taken out while a refresh encodes."""
+        out = self.forgotten(change.keys)
+        if not out:
+            return change
+        kept = [place for place, key in enumerate(change.keys) if key not in out]
+        facts = {key: value for key, value in change.facts.items() if key not in out}
+        keys = tuple(change.keys[place] for place in kept)
+        return replace(change, keys=keys, vectors=change.vectors[kept], facts=facts)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

@@ -1,0 +1,131 @@
+"""Finding a fitted model of users by name, and opening it; torch is imported here if its kind needs it."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from malmoi.core.errors import MissingExtra, ModelFileInvalid, UnknownName, Unsupported
+from malmoi.core.registry import Registry
+from malmoi.core.store import Artifact, Store
+from malmoi.users.base import Recommender, TextRecommender, build_user_models
+from malmoi.users.logs import History
+
+_AT_ONCE = 4096  # item texts encoded at once
+
+
+@dataclass(frozen=True)
+class OpenModel:
+    """A fitted model that can be asked.
+
+    Attributes:
+        name: by which it was asked for.
+        artifact: id of what it was read from.
+        version: of its content: vectors of two versions do not mix.
+        kind: of the model, such as "clue".
+        model: itself.
+        item_vectors: of all its items, (M, D); None: the kind has no vectors, so only `model.score` ranks.
+    """
+
+    name: str
+    artifact: str
+    version: str
+    kind: str
+    model: Recommender
+    item_vectors: NDArray[np.float32] | None
+
+    @property
+    def encoder(self) -> TextRecommender:
+        """The model as one that gives vectors.
+
+        Raises:
+            Unsupported: its kind gives none.
+        """
+        if not isinstance(self.model, TextRecommender):
+            raise Unsupported(
+                f"the user model {self.name!r} is a {self.kind}, which gives no vectors.",
+                fix="Use a kind that reads texts, such as clue, lmrec or mean-text.",
+            )
+        return self.model
+
+    @cached_property
+    def numbers_of_text(self) -> Mapping[str, list[int]]:
+        """All items of each text: several may read alike."""
+        found: dict[str, list[int]] = {}
+        for number, text in enumerate(self.model.items.texts):
+            found.setdefault(text, []).append(number)
+        return found
+
+    def history(self, texts: Sequence[str]) -> History:
+        """A history of texts; those that are texts of items have their numbers."""
+        known = self.model.items.by_text
+        return History(tuple(texts), np.array([known.get(text, -1) for text in texts], dtype=np.int32))
+
+
+def find_model(home: Path, name: str) -> Artifact:
+    """The artifact of this id, or the newest of this name.
+
+    Raises:
+        UnknownName: there is none; the message names the nearest.
+    """
+    found = Store(home / "store").artifacts("users")
+    for artifact in reversed(found):
+        if name in (artifact.id, artifact.manifest.name):
+            return artifact
+    known = {artifact.manifest.name for artifact in found} | {artifact.id for artifact in found}
+    raise UnknownName("user model", name, known, fix="Fit one: malmoi users fit.")
+
+
+def open_model(home: Path, name: str, *, registry: Registry[type[Recommender]] | None = None) -> OpenModel:
+    """Open the model of this name or id, and make the vectors of its items.
+
+    Args:
+        home: Malmoi's home.
+        name: of the artifact, or its id.
+        registry: the kinds; None: all that are installed.
+
+    Raises:
+        UnknownName: there is no such model, or its kind is not known here.
+        MissingExtra: its kind needs a package that is not installed.
+        ModelFileInvalid: its files are broken.
+    """
+    artifact = find_model(home, name)
+    kind = kind_of(artifact)
+    try:
+        model = (registry or build_user_models()).get(kind).load(artifact.path)
+        vectors = _item_vectors(model)
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("malmoi"):
+            raise
+        raise MissingExtra(f"A user model of kind {kind}", "users") from error
+    return OpenModel(name, artifact.id, artifact.digest[:16], kind, model, vectors)
+
+
+def kind_of(artifact: Artifact) -> str:
+    """Which kind of model an artifact holds.
+
+    Raises:
+        ModelFileInvalid: it does not say so.
+    """
+    kind = artifact.manifest.metadata.get("kind")
+    if not isinstance(kind, str):
+        raise ModelFileInvalid(
+            f"artifact {artifact.id} does not say of what kind it is: {json.dumps(kind)}.",
+            fix="Make it again: malmoi users fit.",
+        )
+    return kind
+
+
+def _item_vectors(model: Recommender) -> NDArray[np.float32] | None:
+    if not isinstance(model, TextRecommender):
+        return None
+    texts = model.items.texts
+    vectors = np.zeros((len(texts), model.size), dtype=np.float32)
+    for start in range(0, len(texts), _AT_ONCE):
+        part = texts[start : start + _AT_ONCE]
+        vectors[start : start + len(part)] = model.encode_items(part)
+    return vectors
