@@ -138,7 +138,7 @@ def draw_views(
         kind: see above.
         random: draws the services, the moment, the stretch and which view comes first.
     """
-    present = np.unique(service)
+    present = np.flatnonzero(np.bincount(service))  # quicker than np.unique on a few events
     if len(present) < 2:
         cut = int(random.integers(1, len(texts)))
         parts = [texts[:cut][-length:], texts[cut:][:length]]
@@ -149,7 +149,11 @@ def draw_views(
         else:
             middle = int(random.integers(1, len(dealt)))
             groups = [dealt[:middle], dealt[middle:]]
-        parts = [_stretch(texts[np.isin(service, group)], length, random) for group in groups]
+        parts = []
+        for group in groups:
+            inside = np.zeros(int(present[-1]) + 1, dtype=bool)
+            inside[group] = True
+            parts.append(_stretch(texts[inside[service]], length, random))
     if random.random() < 0.5:
         parts.reverse()
     return parts[0], parts[1]
