@@ -1,12 +1,11 @@
 """Shares with intervals: how often something happened among attempts, and how sure that is."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-_Z = 1.959963984540054  # of 95 %
+from malmoi.core.intervals import wilson
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +38,7 @@ def wilson_proportion(count: int, total: int) -> Proportion:
     """
     if not 0 <= count <= total:
         raise ValueError(f"{count} of {total} is no share")
-    if not total:
-        return Proportion(0, 0, 0.0, 1.0)
-    share, square = count / total, _Z * _Z
-    middle = (share + square / (2 * total)) / (1 + square / total)
-    half = _Z / (1 + square / total) * math.sqrt(share * (1 - share) / total + square / (4 * total**2))
-    # At the ends the formula is exact, and rounding must not leave [0, 1].
-    return Proportion(
-        count, total, 0.0 if count == 0 else middle - half, 1.0 if count == total else middle + half
-    )
+    return Proportion(count, total, *wilson(count, total))
 
 
 def clustered_proportion(

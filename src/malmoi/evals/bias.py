@@ -25,8 +25,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from malmoi.core.errors import InvalidInput
+from malmoi.core.intervals import Array, Statistic, additive, mean_of, ratio
 from malmoi.evals.results import ItemResult
-from malmoi.evals.statistic import Array, Items, Statistic, additive, mean_of, ratio
+from malmoi.evals.statistic import Items
 
 _SAMPLE = re.compile(r"(?P<template>[^/\s]+-\d+)[a-d]-[^-]+-(?P<context>amb|dis)-(?:bsd|cnt)")
 _CONTEXTS = {"amb": True, "ambig": True, "ambiguous": True, "dis": False, "disambig": False,

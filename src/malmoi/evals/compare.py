@@ -16,11 +16,12 @@ from typing import Any
 
 import numpy as np
 
+from malmoi.core import intervals
 from malmoi.core.errors import InvalidInput
-from malmoi.evals import intervals
+from malmoi.core.intervals import Array, Statistic
 from malmoi.evals.metrics import metric
 from malmoi.evals.results import EvalResult, ItemResult, TaskResult, read_items, read_result
-from malmoi.evals.statistic import Array, Metric, Statistic
+from malmoi.evals.statistic import Metric
 
 SURE = 0.05
 """A difference whose adjusted p-value is not below this is called noise."""

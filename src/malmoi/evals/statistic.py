@@ -1,10 +1,6 @@
-"""What a metric is: a figure that can be computed again for every resample of the items at once.
+"""What a metric is: it looks at the items once and gives a `Statistic` (core/intervals.py).
 
-A metric looks at the items once and gives a `Statistic`: a function from how often each item counts to the
-figure. Nearly all figures are functions of sums over items (a mean, an F1 from counts, a correlation from
-moments), so that a thousand resamples of ten thousand items are one product of matrices.
-
-R resamples, N items, K sums.
+So the figure can be computed again for every resample of the items at once.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,14 +8,11 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
+from malmoi.core.intervals import Statistic
 from malmoi.evals.results import ItemResult
 
-Array: TypeAlias = NDArray[np.float64]
 Items: TypeAlias = Sequence[ItemResult]
-Statistic: TypeAlias = Callable[[Array], Array]
-"""Weights (R, N), how often each item counts -> figures (R,); NaN: not defined for these weights."""
 
 
 def _no_chance(_: Items) -> float | None:
@@ -59,30 +52,3 @@ class Metric:
             return None
         value = float(statistic(np.ones((1, len(items))))[0])
         return value if np.isfinite(value) else None
-
-
-def additive(columns: Array, finish: Callable[[Array], Array]) -> Statistic:
-    """A statistic of sums over items.
-
-    Args:
-        columns: (N, K) what each item adds to each sum.
-        finish: sums (R, K) -> figures (R,).
-    """
-
-    def statistic(weights: Array) -> Array:
-        return finish(weights @ columns)
-
-    return statistic
-
-
-def mean_of(values: Sequence[float] | Array) -> Statistic:
-    """The weighted mean of one value an item."""
-    numbers = np.asarray(values, dtype=np.float64)
-    return additive(np.stack([numbers, np.ones_like(numbers)], axis=1), lambda s: ratio(s[:, 0], s[:, 1]))
-
-
-def ratio(above: Array, below: Array) -> Array:
-    """`above / below`, NaN where nothing is below."""
-    shape = np.broadcast_shapes(above.shape, below.shape)
-    divided: Array = np.divide(above, below, out=np.full(shape, np.nan), where=below != 0)
-    return divided

@@ -11,12 +11,14 @@ from types import MappingProxyType
 
 import numpy as np
 
+from malmoi.core import intervals
 from malmoi.core.errors import InvalidInput, UnknownName
-from malmoi.evals import bias, intervals
+from malmoi.core.intervals import Statistic
+from malmoi.evals import bias
 from malmoi.evals.metrics import choices, labels, numbers, overlap, sequences
 from malmoi.evals.metrics.choices import chance_of_accuracy as chance
 from malmoi.evals.results import ItemResult, MetricResult
-from malmoi.evals.statistic import Items, Metric, Statistic
+from malmoi.evals.statistic import Items, Metric
 
 __all__ = ["METRICS", "Metric", "by_category", "chance", "measure", "metric"]
 

@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from malmoi.core.intervals import Statistic, mean_of
 from malmoi.evals.results import ItemResult
-from malmoi.evals.statistic import Items, Statistic, mean_of
+from malmoi.evals.statistic import Items
 
 
 def accuracy_by(name: str, length: Callable[[str], int]) -> Callable[[Items], Statistic | None]:

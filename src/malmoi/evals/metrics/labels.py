@@ -9,8 +9,9 @@ import re
 
 import numpy as np
 
+from malmoi.core.intervals import Array, Statistic, additive, mean_of, ratio
 from malmoi.evals.results import ItemResult
-from malmoi.evals.statistic import Array, Items, Statistic, additive, mean_of, ratio
+from malmoi.evals.statistic import Items
 
 KLUE_SIMILAR = 3.0
 """KLUE-STS: a pair of at least so much similarity is a paraphrase (Park et al. 2021, section 4.2)."""

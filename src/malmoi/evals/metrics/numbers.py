@@ -5,9 +5,10 @@ from collections.abc import Callable
 
 import numpy as np
 
+from malmoi.core.intervals import Array, Statistic, additive, mean_of, ratio
 from malmoi.evals.metrics.labels import first_number
 from malmoi.evals.results import ItemResult
-from malmoi.evals.statistic import Array, Items, Statistic, additive, mean_of, ratio
+from malmoi.evals.statistic import Items
 
 
 def mean_grade(items: Items) -> Statistic:

@@ -5,8 +5,9 @@ from difflib import SequenceMatcher
 
 import numpy as np
 
+from malmoi.core.intervals import Array, Statistic, additive, mean_of
 from malmoi.evals.results import ItemResult
-from malmoi.evals.statistic import Array, Items, Statistic, additive, mean_of
+from malmoi.evals.statistic import Items
 
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
 ORDERS = 6

@@ -12,9 +12,10 @@ from typing import TypeAlias
 
 import numpy as np
 
+from malmoi.core.intervals import Array, Statistic, additive, ratio
 from malmoi.evals.metrics.labels import macro
 from malmoi.evals.results import ItemResult
-from malmoi.evals.statistic import Array, Items, Statistic, additive, ratio
+from malmoi.evals.statistic import Items
 
 Span: TypeAlias = tuple[int, int, str]
 """First character, one past the last, type."""

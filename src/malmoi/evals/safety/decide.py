@@ -44,6 +44,8 @@ def find_decision(chances: Array, gold: Rows) -> Array:
 def find_thresholds(risk: Array, is_risky: NDArray[np.bool_]) -> dict[str, float]:
     """The lowest thresholds that keep what their names state, where any does.
 
+    A precision that flagging every text would have states nothing, and gets no threshold.
+
     Args:
         risk: (N,) probability of all labels but the harmless one.
         is_risky: (N,).
@@ -60,6 +62,8 @@ def find_thresholds(risk: Array, is_risky: NDArray[np.bool_]) -> dict[str, float
         if fits.size:
             found[f"false_positives_{share:g}"] = float(thresholds[fits[-1]])
     for share in PRECISIONS:
+        if is_risky.mean() >= share:
+            continue
         # A handful of lucky texts states nothing.
         fits = np.flatnonzero((hits >= share * (hits + wrong)) & (hits >= 10))
         if fits.size:

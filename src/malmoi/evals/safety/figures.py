@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from malmoi.core.intervals import Statistic, additive, bootstrap, percentiles, ratio
 from malmoi.engine.classify.calibration import calibration_error
-from malmoi.evals.intervals import bootstrap, percentiles
-from malmoi.evals.statistic import Statistic, additive, ratio
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.int64]

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from malmoi import __version__
 from malmoi.core.errors import InvalidInput, NotFound
+from malmoi.core.intervals import wilson
 from malmoi.core.stage import Progress, SilentProgress
 from malmoi.engine.classify.base import LabelGroup
 from malmoi.engine.classify.model import MixedClassifier
-from malmoi.evals.intervals import wilson
 from malmoi.evals.safety.datasets import (
     Dataset,
     Example,
@@ -26,8 +26,8 @@ from malmoi.evals.safety.datasets import (
 )
 from malmoi.evals.safety.figures import describe, macro_f1
 from malmoi.evals.safety.perturb import TRICKS, perturb
+from malmoi.evals.safety.pool import HELD_OUT
 from malmoi.evals.safety.split import draw_folds, find_groups
-from malmoi.evals.safety.train import HELD_OUT
 
 Array = NDArray[np.float64]
 _BATCH = 64
@@ -44,8 +44,8 @@ def measure(
 
     `test`: figures on the test files, by question. `held_out` and `tricks`: macro-F1 as written and with each
     trick, on texts that were held out of training, where the training files are the same. `harmless`: share
-    of texts flagged, by question, operating point and set. `speed`: one text at a time, in milliseconds.
-    `skipped`: what was not there.
+    of texts flagged, by question, operating point and set. `encoder`: share of texts that need the sentence
+    encoder, by dataset and set. `speed`: one text at a time, in milliseconds. `skipped`: what was not there.
 
     Args:
         classifier: to be measured.
@@ -66,6 +66,7 @@ def measure(
         "held_out": {},
         "tricks": {},
         "harmless": {},
+        "encoder": {},
         "skipped": [],
     }
     known = {group.name: group for group in classifier.groups}
@@ -83,6 +84,7 @@ def measure(
             result["skipped"].append(str(error))
         held = _held_out(classifier, name, dataset, data, result["skipped"])
         if held:
+            result["encoder"][name] = _share(classifier, [each.text for each in held])
             _add_tricks(classifier, held, [known[key] for key in keys], result, progress)
     _add_harmless(classifier, data, result, progress)
     _add_speed(classifier, data, result)
@@ -182,6 +184,7 @@ def _add_harmless(
             continue
         with progress.task(f"Harmless: {harmless.name}", total=len(texts), unit="texts") as task:
             chances = _predict(classifier, [Example(text) for text in texts], task.advance)
+        result["encoder"][harmless.name] = _share(classifier, texts)
         for group in classifier.groups:
             if group.harmless is None:
                 continue
@@ -199,6 +202,11 @@ def _add_harmless(
                     len(texts),
                 ]
                 result["harmless"].setdefault(group.name, {}).setdefault(point, {})[harmless.name] = row
+
+
+def _share(classifier: MixedClassifier, texts: Sequence[str]) -> float:
+    """Share of texts that need the sentence encoder."""
+    return round(float(classifier.asks_encoder(texts).mean()), 4)
 
 
 def _add_speed(classifier: MixedClassifier, data: Path, result: dict[str, Any]) -> None:

@@ -8,7 +8,9 @@ from malmoi.engine.classify.folder import ClassifierFile, QuestionFile
 from malmoi.factory.plots import line_plot
 
 _EXCERPT = 300
-_NOTHING: Mapping[str, Any] = MappingProxyType({"harmless": {}, "tricks": {}, "held_out": {}, "speed": None})
+_NOTHING: Mapping[str, Any] = MappingProxyType(
+    {"harmless": {}, "encoder": {}, "tricks": {}, "held_out": {}, "speed": None}
+)
 
 
 def render_page(about: ClassifierFile, curves: Mapping[str, Any], measured: Mapping[str, Any]) -> str:

@@ -13,6 +13,7 @@ from malmoi.engine.classify.calibration import softmax
 from malmoi.engine.classify.folder import Tensors
 from malmoi.evals.safety.decide import find_decision, find_thresholds, measured_point
 from malmoi.evals.safety.figures import macro_f1
+from malmoi.evals.safety.gate import Gate, find_gate, gated
 from malmoi.evals.safety.network import fit_networks
 from malmoi.evals.safety.softmax import balanced_weights, fit_mix, fit_softmax
 
@@ -42,6 +43,10 @@ class FitSettings(BaseModel):
     """Passes of a network over the texts."""
     folds: int = Field(5, ge=2)
     """Parts of the cross-validation that mixes and calibrates the members."""
+    encoder_gain: float = Field(0.0, ge=0)
+    """Macro-F1 out of fold that members with the encoder must add to n-grams alone to be used."""
+    most_lost: float = Field(0.01, ge=0, le=1)
+    """Recall out of fold that an operating point may lose by texts that do without the encoder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +55,7 @@ class Problem:
 
     `gold` (N,); `fold` (N,): -1 held out, else its part of the cross-validation, `folds` for texts that are
     always trained on and never measured. `ngrams` is a CSR matrix (N, F), `floor` the same for the floor,
-    `vectors` (N, D) or None.
+    `vectors` (N, D), or None where the encoder is not to be used, as for kinds that have no harmless label.
     """
 
     labels: tuple[str, ...]
@@ -67,6 +72,7 @@ class Fitted:
     """A question that was learned; chances are those of the texts held out, (N_held, L)."""
 
     members: tuple[Member, ...]
+    gate: Gate | None
     tensors: Tensors
     decision: Array
     points: tuple[OperatingPoint, ...]
@@ -103,13 +109,7 @@ def fit_question(problem: Problem, settings: FitSettings, seed: int, note: Calla
     gold = problem.gold[inside]
     candidates: list[tuple[Member, ...]] = [("ngrams",)]
     if problem.vectors is not None:
-        candidates = [
-            ("ngrams", "encoder", "network"),
-            ("ngrams", "encoder"),
-            ("ngrams", "network"),
-            ("ngrams",),
-            ("encoder",),
-        ]
+        candidates += [("ngrams", "encoder", "network"), ("ngrams", "encoder"), ("ngrams", "network")]
     mixtures = {each: fit_mix([unseen[name][inside] for name in each], gold) for each in candidates}
     tried = {}
     for each in candidates:
@@ -117,11 +117,9 @@ def fit_question(problem: Problem, settings: FitSettings, seed: int, note: Calla
         tried[each] = macro_f1(
             (chances * find_decision(chances, gold)).argmax(axis=1), gold, len(problem.labels)
         )
-    members = max(candidates, key=lambda each: tried[each])
+    light = candidates[0]
+    members = max(candidates, key=lambda each: tried[each] - settings.encoder_gain * (each != light))
     floor = fit_mix([unseen["floor"][inside]], gold)
-    chances = _mixed(unseen, inside, members, mixtures[members])
-    decision = find_decision(chances, gold)
-    floor_decision = find_decision(_mixed(unseen, inside, ("floor",), floor), gold)
     final: dict[str, Array] = {}
     tensors: Tensors = {}
     for name in (*members, "floor"):
@@ -132,14 +130,23 @@ def fit_question(problem: Problem, settings: FitSettings, seed: int, note: Calla
         if name != "floor":
             tensors |= numbers
         note()
-    mix, shift = mixtures[members]
-    tensors["mix"] = np.repeat(mix[:, None], len(problem.labels), axis=1).astype(np.float32)
-    tensors["shift"] = shift.astype(np.float32)
+    chances = _mixed(unseen, inside, members, mixtures[members])
     result = _mixed(final, held, members, mixtures[members])
+    tensors |= _mixture_tensors(mixtures[members], len(problem.labels))
+    gate = None
+    if members != light and problem.harmless is not None:
+        column = problem.labels.index(problem.harmless)
+        cheap = _mixed(unseen, inside, light, mixtures[light])
+        gate = find_gate(cheap, chances, gold, column, settings.most_lost)
+        chances = gated(cheap, chances, column, gate.bound)
+        result = gated(_mixed(final, held, light, mixtures[light]), result, column, gate.bound)
+        tensors |= _mixture_tensors(mixtures[light], len(problem.labels), "light_")
+    floor_decision = find_decision(_mixed(unseen, inside, ("floor",), floor), gold)
     return Fitted(
         members,
+        gate,
         tensors,
-        decision,
+        find_decision(chances, gold),
         _points(problem, chances, gold, result, problem.gold[held]),
         result,
         _mixed(final, held, ("floor",), floor),
@@ -224,6 +231,14 @@ def _makers(problem: Problem, settings: FitSettings, seed: int) -> dict[str, Fit
             "network": network(problem.vectors),
         }
     )
+
+
+def _mixture_tensors(mixture: tuple[Array, Array], labels: int, kind: str = "") -> Tensors:
+    mix, shift = mixture
+    return {
+        f"{kind}mix": np.repeat(mix[:, None], labels, axis=1).astype(np.float32),
+        f"{kind}shift": shift.astype(np.float32),
+    }
 
 
 def _mixed(
