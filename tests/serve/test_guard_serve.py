@@ -191,6 +191,27 @@ async def test_an_answer_that_no_longer_fits_its_schema_is_refused(home: Path) -
         assert choice["message"]["refusal"]
 
 
+@pytest.mark.parametrize(("policy", "tells"), [(COVERING, False), ("", True)], ids=["covering", "default"])
+async def test_what_is_wrong_with_an_answer_is_not_told_in_its_own_words(
+    home: Path, policy: str, tells: bool
+) -> None:
+    # What is wrong with it says "json" too, so that the repair gets the same answer.
+    schema = {"type": "object", "properties": {"tel": {"enum": ["json"]}}}
+    form = {"type": "json_schema", "json_schema": {"name": "a", "schema": schema}}
+    async with guarded(home, policy) as gateway:
+        message = (await gateway.chat("json", response_format=form)).json()["error"]["message"]
+    assert "does not fit" in message
+    assert ("010-9999-8888" in message) is tells
+
+
+async def test_calls_that_nobody_offered_do_not_leave(home: Path) -> None:
+    async with guarded(home, COVERING) as gateway:
+        choice = (await gateway.chat("부탁")).json()["choices"][0]
+        assert "tool_calls" not in choice["message"]
+        assert choice["finish_reason"] == "stop"
+        assert not any("tool_calls" in json.dumps(chunk) for chunk in await chunks_of(gateway, "부탁"))
+
+
 async def test_thoughts_are_guarded_too(home: Path) -> None:
     async with guarded(home, BLOCKING) as gateway:
         choice = (await gateway.chat("생각")).json()["choices"][0]

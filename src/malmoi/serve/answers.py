@@ -34,13 +34,21 @@ async def answer_chunks(
     if check is None:
         async with aclosing(run.stream(request.prompt, request.sampling, is_billed=billed)) as chunks:
             async for chunk in chunks:
-                yield chunk
+                yield _without_calls(chunk)
     elif _is_held_back(request):
         yield from_completion(await _checked(run, request, check, billed))
     else:
         async with aclosing(_with_checked_calls(run, request, check, billed)) as chunks:
             async for chunk in chunks:
                 yield chunk
+
+
+def _without_calls(chunk: Chunk) -> Chunk:
+    """The chunk without calls of tools that nobody offered: a remote server may send such, in pieces."""
+    if not chunk.tool_calls and chunk.finish_reason != "tool_calls":
+        return chunk
+    reason = "stop" if chunk.finish_reason == "tool_calls" else chunk.finish_reason
+    return replace(chunk, tool_calls=(), finish_reason=reason)
 
 
 async def _checked(run: Running, request: InferenceRequest, check: AnswerCheck, billed: bool) -> Completion:

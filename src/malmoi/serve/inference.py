@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from malmoi.assist.guard import moderate
-from malmoi.core.errors import EngineUnavailable, MalmoiError, Unsupported
+from malmoi.core.errors import EngineUnavailable, MalmoiError, StructuredOutputInvalid, Unsupported
 from malmoi.core.types import Chat, FinishReason
 from malmoi.engine.base import (
     Capability,
@@ -359,11 +359,17 @@ async def _guarded(
         complain=None if check is None else complain,
         usage=usage,
     )
-    async with aclosing(chunks) as guarded:
-        async for chunk in guarded:
-            if chunk.finish_reason is not None and request.on_guard is not None:
-                request.on_guard(number, answer.report)
-            yield chunk
+    try:
+        async with aclosing(chunks) as guarded:
+            async for chunk in guarded:
+                if chunk.finish_reason is not None and request.on_guard is not None:
+                    request.on_guard(number, answer.report)
+                yield chunk
+    except StructuredOutputInvalid as error:
+        if not answer.changes_text:
+            raise
+        # What is wrong is told with words of the answer, which nobody has judged.
+        raise StructuredOutputInvalid("the model's answer does not fit its form.", fix=error.fix) from None
 
 
 async def _safest(

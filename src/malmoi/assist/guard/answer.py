@@ -90,7 +90,12 @@ class AnswerGuard:
     @property
     def is_idle(self) -> bool:
         """Whether nothing is looked at, so that an answer can pass by."""
-        return not (self._holds or self._kinds or self._wants_filter or self._vault.own)
+        return not (self.changes_text or self._wants_filter or self._vault.own)
+
+    @property
+    def changes_text(self) -> bool:
+        """Whether something of an answer may have to be kept back."""
+        return bool(self._holds or self._kinds)
 
     def sibling(self) -> AnswerGuard:
         """A guard of another text of the same answer, such as its thoughts, with the same report."""
