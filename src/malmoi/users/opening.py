@@ -124,7 +124,8 @@ def _item_vectors(model: Recommender) -> NDArray[np.float32] | None:
     if not isinstance(model, TextRecommender):
         return None
     texts = model.items.texts
-    vectors = np.zeros((len(texts), model.size), dtype=np.float32)
+    # One number of all items after the other: so the product with one user reads memory in a straight line.
+    vectors = np.zeros((model.size, len(texts)), dtype=np.float32).T
     for start in range(0, len(texts), _AT_ONCE):
         part = texts[start : start + _AT_ONCE]
         vectors[start : start + len(part)] = model.encode_items(part)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from malmoi.core.errors import UnknownName
-from malmoi.users.logs import UNKNOWN, History
+from malmoi.users.logs import UNKNOWN, History, Items
 from malmoi.users.opening import OpenModel
 
 WHY_EVENTS = 64
@@ -66,10 +66,14 @@ def rank(
         UnknownName: the model knows no such service.
     """
     items = opened.model.items
-    scores = _scores(opened, [history], encode)[0].astype(np.float32)
-    taken = _left_out(opened, history, services, exclude_seen)
-    if taken is not None:
-        scores = np.where(taken, -np.inf, scores)
+    # A copy: a model may give away an array of its own.
+    scores = np.array(_scores(opened, [history], encode)[0], dtype=np.float32)
+    if services is not None:
+        scores[~_of_services(items, services)] = -np.inf
+    if exclude_seen:
+        scores[history.items[history.items != UNKNOWN]] = -np.inf
+        for text in dict.fromkeys(history.texts):
+            scores[opened.numbers_of_text.get(text, [])] = -np.inf
     best = _best(scores, top)
     reasons: list[tuple[Reason, ...]] = [()] * len(best)
     if why and len(best):
@@ -93,25 +97,13 @@ def _scores(opened: OpenModel, histories: Sequence[History], encode: Encode) -> 
     return encode(histories) @ opened.item_vectors.T
 
 
-def _left_out(
-    opened: OpenModel, history: History, services: Sequence[str] | None, exclude_seen: bool
-) -> NDArray[np.bool_] | None:
-    items = opened.model.items
-    if services is None and not (exclude_seen and len(history)):
-        return None
-    taken = np.zeros(len(items), dtype=np.bool_)
-    if services is not None:
-        for service in services:
-            if service not in items.services:
-                raise UnknownName("service", service, items.services)
-        numbers = [items.services.index(service) for service in services]
-        taken |= ~np.isin(items.service, numbers)
-    if exclude_seen:
-        seen = history.items[history.items != UNKNOWN]
-        taken[seen] = True
-        for text in dict.fromkeys(history.texts):
-            taken[opened.numbers_of_text.get(text, [])] = True
-    return taken
+def _of_services(items: Items, services: Sequence[str]) -> NDArray[np.bool_]:
+    wanted = np.zeros(len(items.services), dtype=np.bool_)
+    for service in services:
+        if service not in items.services:
+            raise UnknownName("service", service, items.services)
+        wanted[items.services.index(service)] = True
+    return wanted[items.service]
 
 
 def _best(scores: NDArray[np.float32], top: int) -> NDArray[np.int64]:
