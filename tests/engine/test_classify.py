@@ -278,3 +278,87 @@ def test_calibration() -> None:
     assert calibration_error(sigmoid(scale * margins + shift), labels) < 0.03
     assert calibration_error(np.array([0.9, 0.9]), np.array([0.0, 0.0])) == pytest.approx(0.9)
     assert softmax(np.array([[1000.0, 0.0]]))[0, 0] == pytest.approx(1.0)
+
+
+class CountingEncoder(FakeEncoder):
+    """Keeps the texts of each call."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[list[str]] = []
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray[Any, np.dtype[np.float32]]:
+        if any(texts):
+            self.calls.append(list(texts))
+        return super().encode(texts)
+
+
+def gated_files(folder: Path, bound: float | None) -> Path:
+    """The classifier, whose safety also asks the encoder, from a bound of the risk by n-grams on."""
+    kernel = np.zeros((SIZE, 2), dtype=np.float16)
+    kernel[0], kernel[1] = (-3, 3), (1, -1)
+    classifier_files(
+        folder,
+        **{
+            "safety/encoder": kernel,
+            "safety/encoder_bias": np.zeros(2, dtype=np.float32),
+            "safety/mix": np.ones((2, 2), dtype=np.float32),
+            "safety/light_mix": np.full((1, 2), 0.5, dtype=np.float32),
+            "safety/light_shift": np.array([0.5, 0], dtype=np.float32),
+        },
+    )
+    path = folder / "classifier.json"
+    values = json.loads(path.read_text())
+    values["questions"] = values["questions"][:1]
+    values["questions"][0]["members"] = ["ngrams", "encoder"]
+    if bound is not None:
+        values["questions"][0]["gate"] = {"bound": bound, "skipped": 0.5, "lost": {"precision_0.9": 0.0}}
+    path.write_text(json.dumps(values))
+    return folder
+
+
+def test_the_encoder_is_asked_once_about_the_texts_that_are_not_clearly_harmless(tmp_path: Path) -> None:
+    encoder = CountingEncoder()
+    classifier = load_classifier(gated_files(tmp_path / "gated", 0.3), encoder=encoder)
+    full = load_classifier(gated_files(tmp_path / "full", None), encoder=FakeEncoder())
+    texts = [GOOD, BAD, f"{GOOD} {GOOD}", f"{GOOD} {BAD}", "라마", ""]
+    chances, whole = classifier.predict(texts), full.predict(texts)
+    asks = classifier.asks_encoder(texts)
+    assert asks.tolist() == [False, True, False, True, True, True]
+    assert encoder.calls == [[text for text, asked in zip(texts, asks, strict=True) if asked]]
+    assert np.allclose(chances[asks], whole[asks], atol=1e-6), "with the encoder it is the full mixture"
+    assert (chances[~asks, 1] < 0.3).all()
+    assert not np.allclose(chances[~asks], whole[~asks])
+    assert full.asks_encoder(texts).all()
+
+
+def test_harmless_texts_do_not_open_the_encoder(tmp_path: Path) -> None:
+    encoder = CountingEncoder()
+    classifier = load_classifier(gated_files(tmp_path, 0.3), encoder=encoder)
+    assert classifier.predict([GOOD, f"{GOOD}요"]).shape == (2, 2)
+    assert encoder.calls == []
+    long = f"{GOOD} " * 300
+    assert classifier.asks_encoder([long, long + " 라마" * 300]).tolist() == [False, True]
+    with pytest.raises(InvalidInput, match="1 texts have 0 contexts"):
+        classifier.asks_encoder([GOOD], [])
+
+
+def test_one_gated_text_is_judged_as_it_is_among_others(tmp_path: Path) -> None:
+    classifier = load_classifier(gated_files(tmp_path, 0.3), encoder=FakeEncoder())
+    texts = [GOOD, BAD, f"{GOOD} {BAD}", "라마"]
+    apart = np.concatenate([classifier.predict([text]) for text in texts])
+    assert np.allclose(classifier.predict(texts), apart, atol=1e-6)
+
+
+def test_a_gate_needs_n_grams_and_a_harmless_label(tmp_path: Path) -> None:
+    path = gated_files(tmp_path, 0.3) / "classifier.json"
+    values = json.loads(path.read_text())
+    for change in ({"members": ["encoder"]}, {"harmless": None}):
+        broken = {**values, "questions": [{**values["questions"][0], **change}]}
+        path.write_text(json.dumps(broken))
+        with pytest.raises(InvalidInput, match="a gate, but nothing to open it"):
+            load_classifier(tmp_path)
+    values["questions"][0]["gate"]["bound"] = 2
+    path.write_text(json.dumps(values))
+    with pytest.raises(InvalidInput, match="bound"):
+        load_classifier(tmp_path)

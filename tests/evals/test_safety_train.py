@@ -21,8 +21,9 @@ from malmoi.engine.classify.folder import NgramSettings
 from malmoi.evals.safety.datasets import Dataset, Example, datasets, load_training
 from malmoi.evals.safety.measure import measure
 from malmoi.evals.safety.page import render_page
+from malmoi.evals.safety.pool import split_examples
 from malmoi.evals.safety.split import draw_folds, find_groups
-from malmoi.evals.safety.train import Trained, TrainSettings, split_examples, train
+from malmoi.evals.safety.train import Trained, TrainSettings, train
 
 pytest.importorskip("scipy")
 

@@ -67,6 +67,9 @@ def _show(found: dict[str, Any]) -> None:
     for name, tricks in found["tricks"].items():
         listed = ", ".join(f"{trick} {value:.3f}" for trick, value in tricks.items())
         click.echo(f"  {name:<16}as written {found['held_out'][name]['macro_f1']:.3f}, {listed}")
+    if any(found["encoder"].values()):
+        listed = ", ".join(f"{each} {100 * share:.1f} %" for each, share in found["encoder"].items())
+        click.echo(f"\ntexts that need the encoder: {listed}")
     speed = found["speed"]
     click.echo(f"\none text: median {speed['median_ms']} ms, 95th percentile {speed['p95_ms']} ms")
     for reason in found["skipped"]:

@@ -7,6 +7,7 @@ classifier.safetensors   buckets (F,) U32 ascending; idf (F,) F32; of each quest
     hidden (D, H) F16, hidden_bias (H,) F32                  the network on the sentence encoder: its
     out (H, L) F16, out_bias (L,) F32                        hidden units and its output
     mix (M, L) F32, shift (L,) F32                           calibration: weights of the members' logits
+    light_mix (1, L) F32, light_shift (L,) F32               that of the n-grams alone, where there is a gate
 
 F buckets, D numbers of the encoder, H hidden units, L labels, M members.
 """
@@ -62,6 +63,17 @@ class PointFile(_Part):
     false_positive_rate: float
 
 
+class GateFile(_Part):
+    """When a question asks the sentence encoder: where n-grams alone do not find a text clearly harmless."""
+
+    bound: float = Field(ge=0, le=1)
+    """The risk by n-grams alone from which on it asks."""
+    skipped: float = Field(ge=0, le=1)
+    """Share of the question's own texts, out of fold, that do without the encoder."""
+    lost: dict[str, float]
+    """Recall that this costs at each operating point, and macro-F1, out of fold."""
+
+
 class SourceFile(_Part):
     """Where training texts came from."""
 
@@ -85,6 +97,8 @@ class QuestionFile(_Part):
     """A factor of each label's probability where one label is to be chosen."""
     members: tuple[Literal["ngrams", "encoder", "network"], ...] = Field(min_length=1)
     """Rows of `mix`."""
+    gate: GateFile | None = None
+    """When the encoder is asked; None: always, if a member needs it."""
     context: bool = False
     """Whether the context is read too."""
     points: tuple[PointFile, ...] = ()
@@ -157,6 +171,8 @@ def read_about(folder: Path) -> ClassifierFile:
             raise _damaged(path, f"the question {question.name!r} has no proper name or harmless label")
         if len(question.decision) != len(question.labels):
             raise _damaged(path, f"the question {question.name} has not one decision for each label")
+        if question.gate and ("ngrams" not in question.members or question.harmless is None):
+            raise _damaged(path, f"the question {question.name} has a gate, but nothing to open it")
         for point in question.points:
             if not set(point.flagged) <= set(question.labels):
                 raise _damaged(path, f"the operating point {point.name} names labels that are not there")
@@ -197,6 +213,8 @@ def _expected(about: ClassifierFile, shapes: dict[str, tuple[int, ...]]) -> dict
     for question in about.questions:
         name, labels = question.name, len(question.labels)
         wanted |= {f"{name}/mix": (len(question.members), labels), f"{name}/shift": (labels,)}
+        if question.gate is not None:
+            wanted |= {f"{name}/light_mix": (1, labels), f"{name}/light_shift": (labels,)}
         if "ngrams" in question.members:
             wanted |= {"buckets": (count,), "idf": (count,)}
             wanted |= {f"{name}/ngrams": (count, labels), f"{name}/ngrams_bias": (labels,)}

@@ -8,6 +8,11 @@ m and s are fitted on texts that the members have not seen, which calibrates the
 et al. 2017, of stacked members, Wolpert 1992). A context's n-grams are others than the text's and count
 for less, and its vector f joins e as (e, f, e * f). Numpy only; all questions share the n-grams and one run
 of the encoder.
+
+The encoder takes ten times as long as the n-grams, so a question with a gate asks it only about texts that
+n-grams alone, calibrated by themselves, do not find clearly harmless:
+
+    l = softmax(m' * a + s')          p where 1 - l[harmless] >= bound, else l
 """
 
 from collections.abc import Sequence
@@ -21,7 +26,13 @@ from malmoi.core.hangul.disguise import undisguise
 from malmoi.engine.classify.base import LabelGroup
 from malmoi.engine.classify.calibration import softmax
 from malmoi.engine.classify.encoder import SIZE, SentenceEncoder, shared_encoder
-from malmoi.engine.classify.folder import ClassifierFile, NgramSettings, Tensors, read_classifier
+from malmoi.engine.classify.folder import (
+    ClassifierFile,
+    NgramSettings,
+    QuestionFile,
+    Tensors,
+    read_classifier,
+)
 from malmoi.engine.classify.ngrams import text_ngrams
 
 Array = NDArray[np.float32]
@@ -63,7 +74,11 @@ class MixedClassifier:
             for name, array in tensors.items()
             if "/" in name and not name.endswith("/ngrams")
         }
-        self._encodes = any({"encoder", "network"} & {*question.members} for question in about.questions)
+        self._spans: dict[str, slice] = {}
+        begin = 0
+        for question in linear:
+            self._spans[question.name] = slice(begin, begin + len(question.labels))
+            begin += len(question.labels)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -85,18 +100,22 @@ class MixedClassifier:
             InvalidInput: the numbers of texts and contexts differ.
             MissingExtra: the sentence encoder is not installed.
         """
-        if contexts is not None and len(contexts) != len(texts):
-            raise InvalidInput(f"{len(texts)} texts have {len(contexts)} contexts.", field="contexts")
-        pieces, before, owner = [], [], []
-        for row, text in enumerate(texts):
-            for piece in cut(text):
-                pieces.append(piece)
-                before.append(contexts[row][-PIECE:] if contexts is not None else "")
-                owner.append(row)
+        pieces, before, owner = _pieces(texts, contexts)
         chances = self._predict(pieces, before)
         if len(pieces) == len(texts):
             return chances
-        return self._riskiest(chances, np.array(owner), len(texts))
+        return self._riskiest(chances, owner, len(texts))
+
+    def asks_encoder(self, texts: Sequence[str], contexts: Sequence[str] | None = None) -> NDArray[np.bool_]:
+        """Which texts need the sentence encoder, and so about ten times as long: (N,).
+
+        Raises:
+            InvalidInput: the numbers of texts and contexts differ.
+        """
+        pieces, before, owner = _pieces(texts, contexts)
+        grams = self._linear(pieces, before)
+        asks = np.any([self._asking(question, grams) for question in self.about.questions], axis=0)
+        return np.bincount(owner, asks, minlength=len(texts)) > 0
 
     def _riskiest(self, chances: Array, owner: NDArray[np.int64], count: int) -> Array:
         result = np.empty((count, len(self._labels)), dtype=np.float32)
@@ -121,24 +140,56 @@ class MixedClassifier:
         chances = np.empty((len(texts), len(self._labels)), dtype=np.float32)
         if not texts:
             return chances
-        linear = self._linear(texts, contexts)
-        vectors = self._vectors(texts, contexts)
-        at = column = 0
-        for question in self.about.questions:
-            name, width = question.name, len(question.labels)
-            mix = self._tensors[f"{name}/mix"]
-            logits = np.broadcast_to(self._tensors[f"{name}/shift"], (len(texts), width)).copy()
-            for weight, member in zip(mix, question.members, strict=True):
-                if member == "ngrams":
-                    found = linear[:, column : column + width] + self._tensors[f"{name}/ngrams_bias"]
-                    column += width
-                else:
-                    own = vectors if question.context else vectors[:, :SIZE]
-                    found = (self._line if member == "encoder" else self._network)(name, own)
-                logits += weight * found
-            chances[:, at : at + width] = softmax(logits)
-            at += width
+        grams = self._linear(texts, contexts)
+        asking = [self._asking(question, grams) for question in self.about.questions]
+        rows = np.flatnonzero(np.any(asking, axis=0))
+        # (3 * 512) numbers of each text that is asked about: of itself, of its context, and their product.
+        vectors = encode(self._encoder, [texts[row] for row in rows], [contexts[row] for row in rows])
+        place = np.zeros(len(texts), dtype=np.int64)
+        place[rows] = np.arange(rows.size)
+        at = 0
+        for question, asks in zip(self.about.questions, asking, strict=True):
+            columns = slice(at, at + len(question.labels))
+            at = columns.stop
+            if not asks.all():
+                chances[~asks, columns] = self._light(question, grams[~asks])
+            if asks.any():
+                chances[asks, columns] = self._full(question, grams[asks], vectors[place[asks]])
         return chances
+
+    def _asking(self, question: QuestionFile, grams: Array) -> NDArray[np.bool_]:
+        """Which texts this question asks the encoder about: (N,)."""
+        if not {"encoder", "network"} & {*question.members}:
+            return np.zeros(len(grams), dtype=bool)
+        if question.gate is None or question.harmless is None:
+            return np.ones(len(grams), dtype=bool)
+        harmless = self._light(question, grams)[:, question.labels.index(question.harmless)]
+        return np.asarray(1 - harmless >= question.gate.bound)
+
+    def _light(self, question: QuestionFile, grams: Array) -> Array:
+        """Probabilities by n-grams alone: (N, L)."""
+        name = question.name
+        kind = "light_" if question.gate else ""
+        logits = self._tensors[f"{name}/{kind}mix"][0] * self._grams(name, grams)
+        result: Array = softmax(logits + self._tensors[f"{name}/{kind}shift"])
+        return result
+
+    def _full(self, question: QuestionFile, grams: Array, vectors: Array) -> Array:
+        """Probabilities by all members: (N, L)."""
+        name = question.name
+        own = vectors if question.context else vectors[:, :SIZE]
+        logits = self._tensors[f"{name}/shift"]
+        for weight, member in zip(self._tensors[f"{name}/mix"], question.members, strict=True):
+            if member == "ngrams":
+                logits = logits + weight * self._grams(name, grams)
+            else:
+                logits = logits + weight * (self._line if member == "encoder" else self._network)(name, own)
+        result: Array = softmax(logits)
+        return result
+
+    def _grams(self, name: str, grams: Array) -> Array:
+        result: Array = grams[:, self._spans[name]] + self._tensors[f"{name}/ngrams_bias"]
+        return result
 
     def _linear(self, texts: Sequence[str], contexts: Sequence[str]) -> Array:
         """Products of n-gram weights, all questions side by side: (N, sum of labels)."""
@@ -157,12 +208,6 @@ class MixedClassifier:
                 result[row] = values @ self._table[place]
         return result
 
-    def _vectors(self, texts: Sequence[str], contexts: Sequence[str]) -> Array:
-        """(N, 3 * 512): of the text, of its context, and their product."""
-        if not self._encodes:
-            return np.zeros((len(texts), 0), dtype=np.float32)
-        return encode(self._encoder, texts, contexts)
-
     def _line(self, name: str, vectors: Array) -> Array:
         result: Array = vectors @ self._tensors[f"{name}/encoder"] + self._tensors[f"{name}/encoder_bias"]
         return result
@@ -173,6 +218,21 @@ class MixedClassifier:
         units = np.maximum(units + own[f"{name}/hidden_bias"], 0)
         result: Array = units @ own[f"{name}/out"] + own[f"{name}/out_bias"]
         return result
+
+
+def _pieces(
+    texts: Sequence[str], contexts: Sequence[str] | None
+) -> tuple[list[str], list[str], NDArray[np.int64]]:
+    """The pieces of all texts, the contexts of each, and the places of their texts."""
+    if contexts is not None and len(contexts) != len(texts):
+        raise InvalidInput(f"{len(texts)} texts have {len(contexts)} contexts.", field="contexts")
+    pieces, before, owner = [], [], []
+    for row, text in enumerate(texts):
+        for piece in cut(text):
+            pieces.append(piece)
+            before.append(contexts[row][-PIECE:] if contexts is not None else "")
+            owner.append(row)
+    return pieces, before, np.array(owner, dtype=np.int64)
 
 
 def cut(text: str) -> list[str]:
