@@ -40,9 +40,12 @@ def test_the_policies_of_the_package_are_valid() -> None:
         ("[topics.hunger]", "hunger"),
         ("[pii]\noutput_kinds = {shoe = 'mask'}", "shoe"),
         ("[groups.curse]\npossible = 0.9\nhigh = 0.5", "possible must not be above high"),
+        ("[groups.curse]\nwords = ['']", "is not a word"),
+        ("[groups.curse]\nwords = ['! ']", "is not a word"),
+        ('[groups.curse]\nwords = ["\\u200b"]', "is not a word"),
         ("nonsense", "not valid TOML"),
     ],
-    ids=["key", "list", "action", "topic", "kind", "order", "toml"],
+    ids=["key", "list", "action", "topic", "kind", "order", "empty", "exception", "invisible", "toml"],
 )
 def test_a_wrong_key_is_named_with_its_file(tmp_path: Path, text: str, expected: str) -> None:
     file = tmp_path / "ours.toml"

@@ -25,7 +25,7 @@ class WordList:
     def __init__(self, entries: Iterable[str]) -> None:
         words, exceptions = set[str](), set[str]()
         for entry in entries:
-            folded = unicodedata.normalize("NFKC", entry).lower()
+            folded = fold(entry)[0].strip()
             (exceptions if folded.startswith("!") else words).add(folded.removeprefix("!").strip())
         self._words = _any_of(words, loose=True)
         self._exceptions = _any_of(exceptions, loose=False)

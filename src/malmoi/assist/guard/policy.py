@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from malmoi.assist.guard.data import known_lines, known_lists, known_messages, known_topics
+from malmoi.assist.guard.lists import fold
 from malmoi.assist.guard.verdict import Action, Direction
 from malmoi.core.config import ConfigTree, read_toml
 from malmoi.core.errors import UnknownName
@@ -29,6 +30,12 @@ def _is_list(name: str) -> str:
 
 def _is_line(name: str) -> str:
     return _one_of("help line", name, known_lines())
+
+
+def _is_word(word: str) -> str:
+    if not fold(word)[0].strip().removeprefix("!").strip():
+        raise ValueError(f"{word!r} is not a word")
+    return word
 
 
 def _one_of(kind: str, name: str, known: tuple[str, ...]) -> str:
@@ -51,7 +58,7 @@ class GroupPolicy(_Section):
     """Labels that count for questions alone."""
     lists: tuple[Annotated[str, AfterValidator(_is_list)], ...] = ()
     """Word lists of the package; a word of one scores 1."""
-    words: tuple[str, ...] = ()
+    words: tuple[Annotated[str, AfterValidator(_is_word)], ...] = ()
     """Further words; a word that begins with `!` is an exception to all of them."""
     point: str = ""
     """Operating point of the classifier that counts as `high`, such as `precision_0.9`; none: `high`."""
