@@ -51,10 +51,8 @@ def classifier_files(folder: Path, **changes: Any) -> Path:
         "safety/ngrams_bias": np.zeros(2, dtype=np.float32),
         "safety/mix": np.ones((1, 2), dtype=np.float32),
         "safety/shift": np.zeros(2, dtype=np.float32),
-        "tone/hidden": np.eye(SIZE, 2, dtype=np.float16),
-        "tone/hidden_bias": np.zeros(2, dtype=np.float32),
-        "tone/out": np.array([[-5, 5], [5, -5]], dtype=np.float16),
-        "tone/out_bias": np.zeros(2, dtype=np.float32),
+        "tone/encoder": np.concatenate([[[-5, 5], [5, -5]], np.zeros((SIZE - 2, 2))]).astype(np.float16),
+        "tone/encoder_bias": np.zeros(2, dtype=np.float32),
         "tone/mix": np.ones((1, 2), dtype=np.float32),
         "tone/shift": np.zeros(2, dtype=np.float32),
     }
@@ -88,7 +86,7 @@ def classifier_files(folder: Path, **changes: Any) -> Path:
                 labels=("polite", "rude"),
                 harmless="polite",
                 decision=(1.0, 2.0),
-                members=("network",),
+                members=("encoder",),
             ),
         ),
     )
@@ -199,7 +197,7 @@ def test_numbers_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     classifier_files(tmp_path, **{"safety/shift": np.zeros(3, dtype=np.float32)})
     with pytest.raises(InvalidInput, match="safety/shift has the shape"):
         load_classifier(tmp_path)
-    classifier_files(tmp_path, **{"tone/out": np.full((2, 2), np.nan, dtype=np.float16)})
+    classifier_files(tmp_path, **{"tone/encoder": np.full((SIZE, 2), np.nan, dtype=np.float16)})
     with pytest.raises(ModelFileInvalid, match="not finite"):
         load_classifier(tmp_path)
     tensors = read_tensors(classifier_files(tmp_path) / "classifier.safetensors")

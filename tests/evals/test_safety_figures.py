@@ -12,7 +12,6 @@ from malmoi.evals.safety.figures import (
     precision_curve,
     reliability,
 )
-from malmoi.evals.safety.network import fit_networks
 from malmoi.evals.safety.perturb import TRICKS, perturb
 from malmoi.evals.safety.softmax import balanced_weights, fit_mix, fit_softmax
 
@@ -126,22 +125,18 @@ def test_the_mixture_trusts_who_knows_and_is_calibrated() -> None:
     assert abs(shift[1] - shift[0]) < 0.15
 
 
-def test_networks_learn_what_a_line_cannot() -> None:
-    rng = np.random.default_rng(5)
-    vectors = rng.choice([-0.5, 0.5], (600, 2)).astype(np.float32)
-    gold = (vectors[:, 0] * vectors[:, 1] > 0).astype(np.int64)
-    settings = {"weights": np.ones(600), "units": 32, "networks": 2, "epochs": 30, "seed": 0}
-    network = fit_networks(vectors, gold, 2, **settings)
-    assert network.hidden.shape == (2, 64)
-    assert (network.logits(vectors).argmax(axis=1) == gold).mean() > 0.95
-    again = fit_networks(vectors, gold, 2, **settings)
-    assert np.array_equal(network.hidden, again.hidden)
-    assert np.array_equal(network.out, again.out)
-
-
 @pytest.mark.parametrize("trick", list(TRICKS), ids=[name.replace(" ", "_") for name in TRICKS])
 def test_tricks_change_texts_and_always_in_the_same_way(trick: str) -> None:
     text = "정말 나쁘다고 말하는 사람들이 거기에 모여서 떠들고 있었다고 하더라"
     assert perturb(text, trick) != text
     assert perturb(text, trick) == perturb(text, trick)
     assert perturb("abc 12", trick) == "abc 12"
+
+
+def test_a_precision_that_flagging_everything_has_is_no_operating_point() -> None:
+    risk = np.linspace(0.99, 0.01, 200)
+    assert "precision_0.8" not in find_thresholds(risk, np.arange(200) < 185)
+    assert "precision_0.9" not in find_thresholds(risk, np.arange(200) < 185)
+    found = find_thresholds(risk, np.arange(200) < 170)
+    assert "precision_0.8" not in found
+    assert found["precision_0.9"] == pytest.approx(risk[187])

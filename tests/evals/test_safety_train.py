@@ -34,9 +34,6 @@ ENDS = ["사람이다", "편이다", "모습이었다", "분이었다", "것", "
 SETTINGS = TrainSettings(
     ngrams=NgramSettings(bits=16, surface_orders=(2, 3), jamo_orders=(3,), words=True),
     steps=15,
-    units=4,
-    networks=1,
-    epochs=2,
     folds=2,
     resamples=50,
 )

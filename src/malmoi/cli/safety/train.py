@@ -17,7 +17,7 @@ from malmoi.cli.options import home_option
 )
 @click.option("--name", default="safety-ko", show_default=True, help="Name of the classifier in the store.")
 @click.option("--only", multiple=True, metavar="DATASET", help="Only this dataset. Repeatable.")
-@click.option("--seed", default=0, show_default=True, help="Of splits and networks.")
+@click.option("--seed", default=0, show_default=True, help="Of splits and resamples.")
 @click.option(
     "--encoder/--no-encoder",
     default=True,

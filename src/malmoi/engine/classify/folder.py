@@ -4,12 +4,10 @@ classifier.json          features; questions: labels, operating points, sources,
 classifier.safetensors   buckets (F,) U32 ascending; idf (F,) F32; of each question `NAME/...`:
     ngrams (F, L) F16, ngrams_bias (L,) F32                  the linear model on n-grams
     encoder (D, L) F16, encoder_bias (L,) F32                the linear model on the sentence encoder
-    hidden (D, H) F16, hidden_bias (H,) F32                  the network on the sentence encoder: its
-    out (H, L) F16, out_bias (L,) F32                        hidden units and its output
     mix (M, L) F32, shift (L,) F32                           calibration: weights of the members' logits
     light_mix (1, L) F32, light_shift (L,) F32               that of the n-grams alone, where there is a gate
 
-F buckets, D numbers of the encoder, H hidden units, L labels, M members.
+F buckets, D numbers of the encoder, L labels, M members.
 """
 
 import json
@@ -95,7 +93,7 @@ class QuestionFile(_Part):
     harmless: str | None
     decision: tuple[float, ...]
     """A factor of each label's probability where one label is to be chosen."""
-    members: tuple[Literal["ngrams", "encoder", "network"], ...] = Field(min_length=1)
+    members: tuple[Literal["ngrams", "encoder"], ...] = Field(min_length=1)
     """Rows of `mix`."""
     gate: GateFile | None = None
     """When the encoder is asked; None: always, if a member needs it."""
@@ -221,10 +219,6 @@ def _expected(about: ClassifierFile, shapes: dict[str, tuple[int, ...]]) -> dict
         size = SIZE * (3 if question.context else 1)
         if "encoder" in question.members:
             wanted |= {f"{name}/encoder": (size, labels), f"{name}/encoder_bias": (labels,)}
-        if "network" in question.members:
-            units = (shapes.get(f"{name}/hidden_bias") or (0,))[0]
-            wanted |= {f"{name}/hidden": (size, units), f"{name}/hidden_bias": (units,)}
-            wanted |= {f"{name}/out": (units, labels), f"{name}/out_bias": (labels,)}
     return wanted
 
 

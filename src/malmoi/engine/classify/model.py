@@ -1,8 +1,8 @@
-"""A trained classifier of text: linear models on n-grams and small networks on a sentence encoder, mixed.
+"""A trained classifier of text: linear models on n-grams and on a sentence encoder, mixed.
 
     x = tf-idf of the text's n-grams, of length one          e = the sentence encoder's vector
-    a = x W + w          b = e V + v          c = relu(e Q + q) U + u
-    p = softmax(m_1 * a + m_2 * b + m_3 * c + s)
+    a = x W + w          b = e V + v
+    p = softmax(m_1 * a + m_2 * b + s)
 
 m and s are fitted on texts that the members have not seen, which calibrates the mixture (vector scaling, Guo
 et al. 2017, of stacked members, Wolpert 1992). A context's n-grams are others than the text's and count
@@ -159,7 +159,7 @@ class MixedClassifier:
 
     def _asking(self, question: QuestionFile, grams: Array) -> NDArray[np.bool_]:
         """Which texts this question asks the encoder about: (N,)."""
-        if not {"encoder", "network"} & {*question.members}:
+        if "encoder" not in question.members:
             return np.zeros(len(grams), dtype=bool)
         if question.gate is None or question.harmless is None:
             return np.ones(len(grams), dtype=bool)
@@ -183,7 +183,8 @@ class MixedClassifier:
             if member == "ngrams":
                 logits = logits + weight * self._grams(name, grams)
             else:
-                logits = logits + weight * (self._line if member == "encoder" else self._network)(name, own)
+                line = own @ self._tensors[f"{name}/encoder"] + self._tensors[f"{name}/encoder_bias"]
+                logits = logits + weight * line
         result: Array = softmax(logits)
         return result
 
@@ -206,17 +207,6 @@ class MixedClassifier:
                 values = counts[known] * self._idf[place]
                 values /= np.linalg.norm(values)
                 result[row] = values @ self._table[place]
-        return result
-
-    def _line(self, name: str, vectors: Array) -> Array:
-        result: Array = vectors @ self._tensors[f"{name}/encoder"] + self._tensors[f"{name}/encoder_bias"]
-        return result
-
-    def _network(self, name: str, vectors: Array) -> Array:
-        own = self._tensors
-        units = vectors @ own[f"{name}/hidden"]
-        units = np.maximum(units + own[f"{name}/hidden_bias"], 0)
-        result: Array = units @ own[f"{name}/out"] + own[f"{name}/out_bias"]
         return result
 
 

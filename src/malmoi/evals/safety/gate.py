@@ -18,8 +18,8 @@ from malmoi.evals.safety.figures import macro_f1
 Array = NDArray[np.float64]
 Rows = NDArray[np.int64]
 
-_STEPS = 20
-"""Bounds that are tried leave out so many different shares of the texts."""
+_SKIPPED = (0.01, 0.02, 0.03, 0.04, *(step / 20 for step in range(1, 20)))
+"""Shares of the texts that bounds which are tried leave out: other texts may all lie below a low one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def find_gate(light: Array, full: Array, gold: Rows, column: int, most_lost: flo
     risk = 1 - light[:, column]
     whole, least = _worth(full, gold, column), _worth(light, gold, column)
     added = max(0.0, whole["macro_f1"] - least["macro_f1"])
-    for bound in np.unique(np.quantile(risk, np.arange(1, _STEPS) / _STEPS))[::-1]:
+    for bound in np.unique(np.quantile(risk, _SKIPPED))[::-1]:
         # As it is written: rounded down, so that no text is left out that was not left out here.
         bound = float(np.floor(bound * 1e6) / 1e6)
         worth = _worth(gated(light, full, column, bound), gold, column)

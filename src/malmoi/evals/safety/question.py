@@ -14,12 +14,11 @@ from malmoi.engine.classify.folder import Tensors
 from malmoi.evals.safety.decide import find_decision, find_thresholds, measured_point
 from malmoi.evals.safety.figures import macro_f1
 from malmoi.evals.safety.gate import Gate, find_gate, gated
-from malmoi.evals.safety.network import fit_networks
 from malmoi.evals.safety.softmax import balanced_weights, fit_mix, fit_softmax
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.int64]
-Member = Literal["ngrams", "encoder", "network"]
+Member = Literal["ngrams", "encoder"]
 
 
 class FitSettings(BaseModel):
@@ -35,12 +34,6 @@ class FitSettings(BaseModel):
     """Most steps of L-BFGS."""
     encoder_strength: float = Field(0.3, gt=0)
     """C of the linear model on the sentence encoder."""
-    units: int = Field(64, ge=1)
-    """Hidden units of a network."""
-    networks: int = Field(4, ge=1)
-    """Networks that are averaged."""
-    epochs: int = Field(10, ge=1)
-    """Passes of a network over the texts."""
     folds: int = Field(5, ge=2)
     """Parts of the cross-validation that mixes and calibrates the members."""
     encoder_gain: float = Field(0.0, ge=0)
@@ -86,16 +79,15 @@ class Fitted:
 Fit = Callable[[Rows], tuple[Callable[[Rows], Array], Tensors]]
 
 
-def fit_question(problem: Problem, settings: FitSettings, seed: int, note: Callable[[], None]) -> Fitted:
+def fit_question(problem: Problem, settings: FitSettings, note: Callable[[], None]) -> Fitted:
     """Fit a question.
 
     Args:
         problem: texts and labels.
         settings: how.
-        seed: of the networks.
         note: called after every fit of a member: `fits(problem, settings)` times.
     """
-    makers = _makers(problem, settings, seed)
+    makers = _makers(problem, settings)
     inside = np.flatnonzero((problem.fold >= 0) & (problem.fold < settings.folds))
     held = np.flatnonzero(problem.fold < 0)
     trained = np.flatnonzero(problem.fold >= 0)
@@ -109,7 +101,7 @@ def fit_question(problem: Problem, settings: FitSettings, seed: int, note: Calla
     gold = problem.gold[inside]
     candidates: list[tuple[Member, ...]] = [("ngrams",)]
     if problem.vectors is not None:
-        candidates += [("ngrams", "encoder", "network"), ("ngrams", "encoder"), ("ngrams", "network")]
+        candidates.append(("ngrams", "encoder"))
     mixtures = {each: fit_mix([unseen[name][inside] for name in each], gold) for each in candidates}
     tried = {}
     for each in candidates:
@@ -157,10 +149,10 @@ def fit_question(problem: Problem, settings: FitSettings, seed: int, note: Calla
 
 def fits(has_encoder: bool, settings: FitSettings) -> int:
     """How many members `fit_question` fits at most."""
-    return (2 + 2 * has_encoder) * (settings.folds + 1)
+    return (2 + has_encoder) * (settings.folds + 1)
 
 
-def _makers(problem: Problem, settings: FitSettings, seed: int) -> dict[str, Fit]:
+def _makers(problem: Problem, settings: FitSettings) -> dict[str, Fit]:
     """For each member a function: rows to train on -> (rows -> logits, its tensors)."""
 
     def linear(matrix: Any) -> Fit:
@@ -199,38 +191,10 @@ def _makers(problem: Problem, settings: FitSettings, seed: int) -> dict[str, Fit
 
         return fit
 
-    def network(vectors: NDArray[np.float32]) -> Fit:
-        def fit(rows: Rows) -> tuple[Callable[[Rows], Array], Tensors]:
-            found = fit_networks(
-                vectors[rows],
-                problem.gold[rows],
-                len(problem.labels),
-                weights=balanced_weights(problem.gold[rows], len(problem.labels), settings.balance),
-                units=settings.units,
-                networks=settings.networks,
-                epochs=settings.epochs,
-                seed=seed,
-            )
-            stored: Tensors = {
-                "hidden": found.hidden.astype(np.float16),
-                "hidden_bias": found.hidden_bias,
-                "out": found.out.astype(np.float16),
-                "out_bias": found.out_bias,
-            }
-            return lambda rows: found.logits(vectors[rows]).astype(np.float64), stored
-
-        return fit
-
     makers = {"floor": linear(problem.floor), "ngrams": linear(problem.ngrams)}
-    return (
-        makers
-        if problem.vectors is None
-        else {
-            **makers,
-            "encoder": line(problem.vectors),
-            "network": network(problem.vectors),
-        }
-    )
+    if problem.vectors is not None:
+        makers["encoder"] = line(problem.vectors)
+    return makers
 
 
 def _mixture_tensors(mixture: tuple[Array, Array], labels: int, kind: str = "") -> Tensors:

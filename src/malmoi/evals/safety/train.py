@@ -75,7 +75,7 @@ def train(
     Args:
         data: folder of the datasets (datasets/*.toml say which files).
         name: of the classifier.
-        seed: of splits and networks.
+        seed: of splits and resamples.
         settings: how.
         only: names of datasets; empty: all that are there.
         encoder: of sentences; None: the one of this process.
@@ -108,7 +108,7 @@ def train(
     with progress.task("Fit", total=total, unit="models") as task:
         for dataset, key in wanted:
             problem, rows = pose_problem(pool, dataset, key, matrix, floor, vectors)
-            fitted = fit_question(problem, settings, seed, task.advance)
+            fitted = fit_question(problem, settings, task.advance)
             held = rows[folds[rows] < 0]
             figures = held_out_figures(
                 fitted, problem, [pool.groups[row] for row in held], seed, settings.resamples
