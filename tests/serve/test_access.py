@@ -10,6 +10,7 @@ import pytest
 from gateway import Gateway, running, settings
 from malmoi.apps.chat import ChatApp
 from malmoi.apps.redteam import RedteamApp
+from malmoi.apps.users import UsersApp
 from malmoi.serve.app import create_app
 from malmoi.serve.identity import Role, Scope, account_principal, route_policies
 from malmoi.serve.identity.principal import KEY_SCOPES
@@ -27,6 +28,8 @@ PUBLIC = {
     "GET /redteam/{id}",
     "GET /settings",
     "GET /settings/{section}",
+    "GET /users",
+    "GET /users/{id}",
     "GET /favicon.ico",
     "GET /static/{path:path}",
 }
@@ -45,7 +48,7 @@ FOREIGN = [
 
 @pytest.fixture
 async def gateway(home: Path) -> AsyncIterator[Gateway]:
-    async with running(home, apps=[ChatApp(), RedteamApp()]) as it:
+    async with running(home, apps=[ChatApp(), RedteamApp(), UsersApp()]) as it:
         yield it
 
 
@@ -59,7 +62,7 @@ async def key_of(gateway: Gateway, *scopes: str) -> dict[str, str]:
 
 
 def test_no_route_lacks_a_policy(home: Path) -> None:
-    policies = route_policies(create_app(settings(home), apps=[ChatApp(), RedteamApp()]))
+    policies = route_policies(create_app(settings(home), apps=[ChatApp(), RedteamApp(), UsersApp()]))
     assert len(policies) > 60
     assert [str(policy) for policy in policies if policy.kind is None] == []
     public = {f"{method} {p.path}" for p in policies if p.kind == "public" for method in p.methods}

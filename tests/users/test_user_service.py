@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fake_text_model import FirstItems, WordCounts, fake_kinds, items_of, store_model
 
+from fake_text_model import FirstItems, WordCounts, fake_kinds, items_of, store_model
 from malmoi.core.errors import (
     Conflict,
     InvalidInput,

@@ -20,6 +20,7 @@ ROLES = (
     "member",
     "auditor",
     "annotator",
+    "analyst",
 )  # as serve/identity/principal.py, which is not imported for --help
 
 password_option = click.option(

@@ -31,6 +31,7 @@ from malmoi.serve.security import Security
 from malmoi.serve.services import Services
 from malmoi.serve.studio import OlderPrefixes, studio_router
 from malmoi.serve.usage import usage_router
+from malmoi.serve.users import Users, users_router
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
@@ -43,7 +44,8 @@ if TYPE_CHECKING:
 
 _DRAIN_BODY_SECONDS = 1.0  # for the body of a request that is refused anyway
 _DESCRIPTION = """Models of your own behind APIs that existing clients speak: OpenAI's under `/v1`, the Studio
-API under `/v1/chat-completions`, `/v3` and `/v1/api-tools`, and the API of the browser pages under `/api`."""
+API under `/v1/chat-completions`, `/v3` and `/v1/api-tools`, models of users in its manners under `/v1/users`,
+and the API of the browser pages under `/api`."""
 
 
 @runtime_checkable
@@ -118,6 +120,7 @@ def create_app(
     app.include_router(openai_router(services))
     app.include_router(openai_router(services, prefix="/v1/openai", source="studio"))
     app.include_router(studio_router(services))
+    app.include_router(users_router(services))
     app.include_router(models_router(services))
     app.include_router(identity_router(services.identity))
     app.include_router(usage_router(services.db))
@@ -176,6 +179,7 @@ def _build_services(
         metering=metering,
         metrics=metrics,
         downloads=Downloads(catalog, on_done=pool.installed),
+        users=Users(home, settings.users, metering),
         health=Health(),
     )
 
@@ -198,6 +202,7 @@ def _lifespan(
             stack.push_async_callback(services.engines.close)
             stack.push_async_callback(services.inference.close)
             stack.push_async_callback(services.downloads.close)
+            stack.push_async_callback(services.users.close)
             for each in apps:
                 await each.start(services)
                 stack.push_async_callback(each.stop)

@@ -2,6 +2,7 @@
 
 /v1/openai/                                  {"error": {"message", "type", "param", "code"}}, Studio codes
 /v1/chat-completions/, /v3/, /v1/api-tools/  {"status": {"code", "message"}}
+/v1/users/                                   the same
 /v1/                                         {"error": {"message", "type", "param", "code"}}, OpenAI codes
 everything else                              {"error": {"code", "message", "fix", "field"}}
 """
@@ -98,7 +99,7 @@ def api_of(path: str) -> Api:
             path = path[len(prefix) :]
     if path.startswith("/v1/openai/"):
         return "studio-openai"
-    if path.startswith(("/v3/", "/v1/chat-completions/", "/v1/api-tools/")):
+    if path.startswith(("/v3/", "/v1/chat-completions/", "/v1/api-tools/", "/v1/users/")):
         return "studio"
     return "openai" if path.startswith("/v1/") else "own"
 

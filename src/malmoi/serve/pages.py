@@ -33,6 +33,8 @@ SHELL_PATHS: Final = (
     "/redteam/{id}",
     "/settings",
     "/settings/{section}",
+    "/users",
+    "/users/{id}",
 )
 """Addresses that answer with the shell; the browser does the rest."""
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from malmoi.serve.metrics import Metrics
     from malmoi.serve.models import Downloads
     from malmoi.serve.settings import ServeSettings
+    from malmoi.serve.users.work import Users
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class Services:
         metering: limits and usage rows; `inference` already uses it.
         metrics: counters and histograms of /metrics.
         downloads: model downloads under way.
+        users: the models and vectors of users.
         health: whether the server is ready, or is draining.
     """
 
@@ -48,4 +50,5 @@ class Services:
     metering: Metering
     metrics: Metrics
     downloads: Downloads
+    users: Users
     health: Health

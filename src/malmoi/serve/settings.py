@@ -111,6 +111,19 @@ class GuardSettings(_Section):
     """Policies of single API keys, before those of models: id of the key -> policy."""
 
 
+class UserSettings(_Section):
+    """Which models of users are served, and how."""
+
+    models: tuple[str, ...] = ()
+    """Names or ids of "users" artifacts; the first one answers when a request names none."""
+    threads: int = Field(1, ge=1, le=64)
+    """Requests to user models that run at the same time."""
+    max_queued: int = Field(64, ge=0)
+    """Requests that may wait; more get 429 with Retry-After."""
+    max_wait: float = Field(60.0, gt=0)
+    """Seconds a request may wait before it gets 503 with Retry-After."""
+
+
 class DatabaseSettings(_Section):
     """Where conversations, accounts and usage are kept."""
 
@@ -135,6 +148,8 @@ class ServeSettings(_Section):
     """Accounts and sessions."""
     guard: GuardSettings = GuardSettings()
     """What is looked for in questions and answers."""
+    users: UserSettings = UserSettings()
+    """Which models of users are served, and how."""
     database: DatabaseSettings = DatabaseSettings()
     """Where conversations, accounts and usage are kept."""
 

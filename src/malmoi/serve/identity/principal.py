@@ -25,6 +25,10 @@ class Scope(StrEnum):
     """Attack and score models in the red-team workbench."""
     REDTEAM_RESULTS = "redteam_results"
     """See what all annotators found, and save it. Whoever scores blind does not have it."""
+    USERS = "users"
+    """Send histories to models of users: vectors and recommendation. It shows nobody who is stored."""
+    AUDIENCE = "audience"
+    """See the users whose vectors are stored, choose audiences, and take users out."""
 
 
 class Role(StrEnum):
@@ -40,6 +44,8 @@ class Role(StrEnum):
     """Sees usage, uses nothing."""
     ANNOTATOR = "annotator"
     """A member who also attacks and scores models in the red-team workbench."""
+    ANALYST = "analyst"
+    """A member who also works with the stored users: personal data."""
 
 
 RIGHTS: Mapping[Role, frozenset[Scope]] = MappingProxyType(
@@ -49,6 +55,7 @@ RIGHTS: Mapping[Role, frozenset[Scope]] = MappingProxyType(
         Role.MEMBER: frozenset({Scope.INFERENCE, Scope.CHAT, Scope.KEYS}),
         Role.AUDITOR: frozenset({Scope.USAGE}),
         Role.ANNOTATOR: frozenset({Scope.INFERENCE, Scope.CHAT, Scope.KEYS, Scope.REDTEAM}),
+        Role.ANALYST: frozenset({Scope.INFERENCE, Scope.CHAT, Scope.KEYS, Scope.USERS, Scope.AUDIENCE}),
     }
 )
 KEY_SCOPES = frozenset(Scope) - {Scope.KEYS}
