@@ -230,14 +230,36 @@ def test_a_broken_description_is_refused(tmp_path: Path, settings: dict[str, obj
         "{{ row.q.ljust(1000000000) }}",
         "{{ '{:>999999999}'.format(1) }}",
         "{% for n in range(1000000000) %}x{% endfor %}",
+        "{{ row.q" + "|replace('x', 'xxxxxxxxxx')" * 9 + " }}",
+        "{{ row.q" + ".replace('x', 'xxxxxxxxxx')" * 9 + " }}",
+        "{{ range(1000)|join(range(1000)|join(range(1000)|join(row.q))) }}",
+        "{{ row.q|batch(1000000000, 'y')|list }}",
+        "{{ row.q|slice(1000000000, 'y')|list }}",
+        "{{ [row.q]|tojson(indent=1000000000) }}",
+        "{{ (1).to_bytes(1000000000) }}",
+        "{% for a in range(1000) %}{% for b in range(1000) %}xxxxx{% endfor %}{% endfor %}",
         "{{ row.missing }}",
         "{{ 1 / 0 }}",
     ],
-    ids=lambda text: text[3:24],
+    ids=lambda text: text[3:28],
 )
 def test_a_template_reaches_nothing_and_blows_nothing_up(tmp_path: Path, question: str) -> None:
     with pytest.raises(InvalidInput, match=r"rows.jsonl, line 1"):
         table(tmp_path, [{"q": "x"}], question=question).examples("test")
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "".join(f"{{% set v{n + 1} = v{n}" + f" ~ v{n}" * 20 + " %}" for n in range(6)) + "{{ v6 }}",
+        "{% set a %}{% for n in range(1000) %}{{ row.q }}{% endfor %}{% endset %}{{ a }}",
+        "{% filter upper %}{% for n in range(1000) %}{{ row.q }}{% endfor %}{% endfilter %}",
+    ],
+    ids=["variables", "set", "filter"],
+)
+def test_a_template_may_not_keep_much_before_it_says_it(tmp_path: Path, question: str) -> None:
+    with pytest.raises(ConfigError, match="question"):
+        table(tmp_path, [{"q": "x"}], question="{% set v0 = row.q %}" + question)
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ _LONGEST = 20_000  # characters of a template
 _DEEPEST = 2  # loops within loops
 _MOST_TURNS = 1000  # of `range`
 _MOST_VARIABLES = 8
+_MOST_GROWTH = 1000
 _FILTERS = (
     "abs", "batch", "capitalize", "count", "d", "default", "dictsort", "first", "float", "int", "items",
     "join", "last", "length", "list", "lower", "map", "max", "min", "reject", "rejectattr", "replace",
@@ -29,7 +30,7 @@ _FILTERS = (
 )  # fmt: skip
 # Methods that blow a text up, or format it.
 _REFUSED_METHODS = frozenset(
-    {"center", "expandtabs", "format", "format_map", "ljust", "rjust", "zfill", "translate"}
+    {"center", "expandtabs", "format", "format_map", "ljust", "rjust", "to_bytes", "translate", "zfill"}
 )
 
 
@@ -73,13 +74,15 @@ class Templates:
         Raises:
             ConfigError: it is not a template, or does what templates of tasks may not do.
         """
+        from malmoi.tasks.environment import limited
+
         if not any(mark in source for mark in ("{{", "{%", "{#")):
             return lambda _: source
         tree = self._check(key, source, names)
         template = self._environment.from_string(source)
         if _variables(tree):  # they would stay in the context for the templates after it
-            return lambda values: template.render(values.get_all())
-        return lambda values: "".join(template.root_render_func(values))
+            return lambda values: "".join(limited(template.generate(values.get_all())))
+        return lambda values: "".join(limited(template.root_render_func(values)))
 
     def expression(self, key: str, source: str, names: frozenset[str] | None = None) -> Evaluate:
         """An expression (without braces) as a function of its values.
@@ -119,8 +122,15 @@ class Templates:
             )
         if any(loop.recursive for loop in tree.find_all(nodes.For)) or _depth(tree) > _DEEPEST:
             raise ConfigError(f"{self._origin}: {key}: its loops go deeper than {_DEEPEST}.")
-        if _variables(tree) > _MOST_VARIABLES:  # each may be twice the one before
+        if _variables(tree) > _MOST_VARIABLES:
             raise ConfigError(f"{self._origin}: {key} sets more than {_MOST_VARIABLES} variables.")
+        if _growth(tree) > _MOST_GROWTH:
+            raise ConfigError(f"{self._origin}: {key} sets variables that grow without bounds.")
+        for block in tree.find_all((nodes.AssignBlock, nodes.FilterBlock)):  # they keep all that is in them
+            if block.find(nodes.For) is not None:
+                raise ConfigError(
+                    f"{self._origin}: {key}: a loop within a block has no place in a task file."
+                )
         if names is not None:
             unknown = meta.find_undeclared_variables(tree) - names - {"range", "dict"}
             if unknown:
@@ -141,6 +151,17 @@ def _variables(tree: Any) -> int:
     from jinja2 import nodes
 
     return sum(1 for _ in tree.find_all((nodes.Assign, nodes.AssignBlock)))
+
+
+def _growth(tree: Any) -> int:
+    """How often the last variable may hold the first: the product of the values that each is made of."""
+    from jinja2 import nodes
+
+    growth = 1
+    for assign in tree.find_all((nodes.Assign, nodes.AssignBlock)):
+        read = sum(1 for name in assign.find_all(nodes.Name) if name.ctx == "load")
+        growth = min(growth * max(1, read), _MOST_GROWTH + 1)
+    return growth
 
 
 def _depth(node: Any) -> int:
