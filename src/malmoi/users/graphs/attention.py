@@ -9,8 +9,8 @@ N nodes, E edges with self-loops, m heads of width h.
 Source: Shin et al. 2020, "GESM", arXiv 2005.08485, as its authors' program has it: a product of both scores
 and the walk's probability, not the LeakyReLU of their sum of a graph attention network.
 
-Memory: E numbers a head for alpha; Z's rows are gathered for one head and one block of edges at a time
-(`walk.product`), so that the E m h numbers of the textbook form never exist.
+Memory: E numbers a head for alpha, and Z's rows are never gathered (`walk.product`, head by head), so that
+the E m h numbers of the textbook form never exist.
 """
 
 import torch

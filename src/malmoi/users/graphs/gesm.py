@@ -11,6 +11,7 @@ are drawn anew at each step (the program draws them once), and hop sampling by b
 """
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from pydantic import Field
@@ -21,7 +22,8 @@ from malmoi.users.graphs.attention import attend
 from malmoi.users.graphs.graph import Graph
 from malmoi.users.graphs.gsm import StepMixture
 from malmoi.users.graphs.hops import HopMode, HopSampler
-from malmoi.users.graphs.nodes import NodeSettings, Scored
+from malmoi.users.graphs.kinds import NodeSettings
+from malmoi.users.graphs.nodes import Scored
 from malmoi.users.graphs.walk import feature_matrix, random_walk
 
 
@@ -46,6 +48,8 @@ class GESMSettings(NodeSettings):
 
 class GESM(nn.Module):
     """GESM over one graph."""
+
+    settings_type: ClassVar[type[NodeSettings]] = GESMSettings
 
     def __init__(self, settings: GESMSettings, graph: Graph) -> None:
         super().__init__()

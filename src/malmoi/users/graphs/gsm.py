@@ -14,6 +14,7 @@ C numbers a node instead of D.
 """
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from pydantic import Field
@@ -22,8 +23,9 @@ from torch.nn import functional
 
 from malmoi.users.graphs.graph import Graph
 from malmoi.users.graphs.hops import HopMode, HopSampler
-from malmoi.users.graphs.nodes import NodeSettings, Scored
-from malmoi.users.graphs.walk import Matrix, feature_matrix, random_walk
+from malmoi.users.graphs.kinds import NodeSettings
+from malmoi.users.graphs.nodes import Scored
+from malmoi.users.graphs.walk import Matrix, feature_matrix, random_walk, walk_blocks
 
 
 class GSMSettings(NodeSettings):
@@ -63,15 +65,12 @@ class StepMixture(nn.Module):
 
     def forward(self, hidden: Tensor, rows: Tensor | None) -> Tensor:
         """Class scores. Shapes: hidden (N, D), rows (R,), result (R, C); rows None: all N."""
-        hops = self.sampler(self.training)
         if not self.training:
             logits = self._walk_classes(hidden)
             return logits if rows is None else logits[rows]
-        blocks = []
-        for step in range(hops + 1):
-            hidden = self.walk @ hidden if step else hidden
-            blocks.append(hidden if rows is None else hidden[rows])
-        mixed = functional.dropout(torch.cat(blocks, dim=1), self.dropout)
+        hops = self.sampler(training=True)
+        rows = torch.arange(len(hidden)) if rows is None else rows
+        mixed = functional.dropout(walk_blocks(self.walk, hidden, hops, rows), self.dropout)
         return (
             functional.linear(mixed, self.weight[:, : mixed.shape[1]]) * self.sampler.block_scale(hops)
             + self.bias
@@ -89,6 +88,8 @@ class StepMixture(nn.Module):
 
 class GSM(nn.Module):
     """GSM over one graph."""
+
+    settings_type: ClassVar[type[NodeSettings]] = GSMSettings
 
     def __init__(self, settings: GSMSettings, graph: Graph) -> None:
         super().__init__()

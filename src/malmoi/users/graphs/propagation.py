@@ -10,6 +10,7 @@ Only W0 is penalised, as in both papers' programs.
 """
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from pydantic import Field
@@ -18,7 +19,8 @@ from torch.nn import functional
 
 from malmoi.users.graphs.graph import Graph
 from malmoi.users.graphs.hops import HopMode, HopSampler
-from malmoi.users.graphs.nodes import NodeSettings, Scored
+from malmoi.users.graphs.kinds import NodeSettings
+from malmoi.users.graphs.nodes import Scored
 from malmoi.users.graphs.walk import feature_matrix, product, symmetric_walk
 
 
@@ -43,6 +45,8 @@ class PropagationSettings(NodeSettings):
 
 class Propagation(nn.Module):
     """Propagation over one graph."""
+
+    settings_type: ClassVar[type[NodeSettings]] = PropagationSettings
 
     def __init__(self, settings: PropagationSettings, graph: Graph) -> None:
         super().__init__()

@@ -18,17 +18,15 @@ from statistics import fmean, stdev
 from typing import Any
 
 import numpy as np
-from torch import Tensor
+from numpy.typing import NDArray
 
 from malmoi.core.errors import Conflict
 from malmoi.core.files import write_bytes, write_json, write_text
 from malmoi.core.locks import locked
 from malmoi.core.stage import Metrics, Progress, SilentProgress
 from malmoi.core.store import Artifact, Store
-from malmoi.users.graphs.checkpoint import write_checkpoint
 from malmoi.users.graphs.graph import Graph
-from malmoi.users.graphs.nodes import NodeSettings
-from malmoi.users.graphs.training import MODELS, Outcome, Trained, train_nodes
+from malmoi.users.graphs.kinds import NodeSettings, Outcome, train_model
 
 VERSION = 1
 """Raise it when the same graph, settings and seed give another result than before."""
@@ -90,7 +88,7 @@ def run_seeds(
     """Train with every seed that is not finished yet.
 
     Args:
-        kind: a name in `training.MODELS`.
+        kind: a name in `kinds.KINDS`.
         settings: its settings.
         graph: to learn.
         seeds: each once.
@@ -114,10 +112,10 @@ def run_seeds(
             folder = work / f"seed-{seed}"
             folder.mkdir(exist_ok=True)
             with progress.task(f"{kind}, seed {seed}", total=settings.num_epochs, unit="epochs") as task:
-                trained = train_nodes(kind, settings, graph, seed=seed, work=folder, key=key, task=task)
+                trained = train_model(kind, settings, graph, seed=seed, work=folder, key=key, task=task)
             best = max([found.validation_accuracy for found in done.values()], default=-1.0)
             if trained.outcome.validation_accuracy > best:
-                _keep(work / BEST, trained)
+                trained.save(work / BEST)
             ledger.log(seed, outcome=trained.outcome.model_dump())
             shutil.rmtree(folder, ignore_errors=True)
             done[seed] = trained.outcome
@@ -129,11 +127,6 @@ def question_key(kind: str, settings: NodeSettings, graph: Graph) -> str:
     """Names what is asked: graph, kind, settings and this program's version."""
     parts = [VERSION, kind, settings.model_dump(mode="json"), graph_digest(graph)]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:20]
-
-
-def _keep(path: Path, trained: Trained) -> None:
-    tensors = {"scores": trained.scores} | {f"weights.{n}": t for n, t in trained.weights.items()}
-    write_checkpoint(path, tensors, {"seed": trained.outcome.seed})
 
 
 def save_runs(store: Store, runs: SeedRuns, graph: Graph, *, name: str, source: str) -> Artifact:
@@ -150,12 +143,12 @@ def save_runs(store: Store, runs: SeedRuns, graph: Graph, *, name: str, source: 
         Conflict: the best model is not there any more.
     """
     from safetensors import safe_open
-    from safetensors.torch import save
+    from safetensors.numpy import save
 
     path = runs.work / BEST
     if not path.is_file():
         raise Conflict(f"{path} is gone.", fix=f"Remove {runs.work} and train again.")
-    with safe_open(path, framework="pt") as file:
+    with safe_open(path, framework="np") as file:
         facts: dict[str, Any] = json.loads(file.metadata()["facts"])
         tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (it is no dict)
     scores = tensors.pop("scores")
@@ -175,25 +168,21 @@ def save_runs(store: Store, runs: SeedRuns, graph: Graph, *, name: str, source: 
     return store.artifacts("graph")[-1]
 
 
-def predictions(graph: Graph, scores: Tensor) -> str:
+def predictions(graph: Graph, scores: NDArray[np.float32]) -> str:
     """Class and probability of every node as CSV."""
     import csv
     import io
 
-    shares = scores.softmax(1)
+    shares = np.exp(scores - scores.max(1, keepdims=True))
+    shares /= shares.sum(1, keepdims=True)
     best = shares.argmax(1)
     out = io.StringIO()
     table = csv.writer(out, lineterminator="\n")
     table.writerow(["node", "class", "probability"])
-    for node, (label, share) in enumerate(zip(best.tolist(), shares.max(1).values.tolist(), strict=True)):
+    for node, (label, share) in enumerate(zip(best.tolist(), shares.max(1).tolist(), strict=True)):
         table.writerow([
             graph.nodes[node] if graph.nodes is not None else node,
             graph.classes[label] if graph.classes is not None else label,
             f"{share:.4f}",
         ])  # fmt: skip
     return out.getvalue()
-
-
-def settings_of(kind: str) -> type[NodeSettings]:
-    """The settings' class of a kind in `training.MODELS`."""
-    return MODELS[kind][0]

@@ -13,10 +13,8 @@ Random numbers are seeded by (seed, epoch), so a run that was killed goes on to 
 
 import json
 import time
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from pydantic import BaseModel, ConfigDict
@@ -27,40 +25,13 @@ from malmoi.core.errors import MalmoiError
 from malmoi.core.stage import Task
 from malmoi.factory.train.loop import hash_numbers
 from malmoi.users.graphs.checkpoint import read_checkpoint, write_checkpoint
-from malmoi.users.graphs.gesm import GESM, GESMSettings
 from malmoi.users.graphs.graph import Graph
-from malmoi.users.graphs.gsm import GSM, GSMSettings
-from malmoi.users.graphs.nodes import NodeSettings, Scored
-from malmoi.users.graphs.propagation import Propagation, PropagationSettings
+from malmoi.users.graphs.kinds import NodeSettings, Outcome, build_node_models
+from malmoi.users.graphs.nodes import Scored
 
 CHECKPOINT = "nodes.safetensors"
 _FIXED = -1
 """Stands for the epoch where the drawn edges of evaluation are meant: always the same ones."""
-
-Builder = Callable[[Any, Graph], nn.Module]
-MODELS: Mapping[str, tuple[type[NodeSettings], Builder]] = {
-    "gsm": (GSMSettings, GSM),
-    "gesm": (GESMSettings, GESM),
-    "propagate": (PropagationSettings, Propagation),
-}
-"""Kinds of node models: settings and module."""
-
-
-class Outcome(BaseModel):
-    """What one seed came to; accuracies are shares of nodes."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    seed: int
-    test_accuracy: float
-    validation_accuracy: float
-    best_epoch: int
-    """Epoch (from 1) whose scores were judged."""
-    epochs: int
-    """Epochs done."""
-    seconds: float
-    """Of training and validation, over all processes that worked on it."""
-    cpu_seconds: float
-    """The same in seconds of computing: what it takes where nobody else uses the processor."""
 
 
 class _Progress(BaseModel):
@@ -92,6 +63,15 @@ class Trained:
     scores: Tensor
     weights: dict[str, Tensor]
 
+    def save(self, path: Path) -> None:
+        """Scores of all nodes and weights as one safetensors file.
+
+        Raises:
+            DiskFull: there is no room.
+        """
+        tensors = {"scores": self.scores} | {f"weights.{n}": t for n, t in self.weights.items()}
+        write_checkpoint(path, tensors, {"seed": self.outcome.seed})
+
 
 def train_nodes(
     kind: str,
@@ -107,7 +87,7 @@ def train_nodes(
     """Train one model with one seed, going on from the checkpoint in `work` if there is one.
 
     Args:
-        kind: a name in `MODELS`.
+        kind: a name in `kinds.KINDS`.
         settings: its settings.
         graph: with features, labels and a split.
         seed: of weights, dropout, hops and drawn edges.
@@ -121,7 +101,7 @@ def train_nodes(
         Conflict: the checkpoint belongs to another run.
     """
     torch.manual_seed(hash_numbers(seed, 0))
-    module = MODELS[kind][1](settings, graph)
+    module = build_node_models().get(kind)(settings, graph)
     fit = _Fit(module, settings, graph, seed)
     whole = json.dumps([key, kind, settings.model_dump(mode="json"), seed, len(graph)], sort_keys=True)
     state = _Progress(key=whole)

@@ -25,8 +25,6 @@ from malmoi.users.graphs.graph import Features
 
 _NARROW = 32
 """Columns up to which torch's CSR product is the faster one; wider ones go through embedding_bag."""
-_BLOCK = 4_000_000
-"""Numbers that the gradient of the values gathers at once; 16 MB in float32."""
 
 
 @dataclass(frozen=True)
@@ -164,26 +162,71 @@ class _Product(torch.autograd.Function):
         return for_values, for_dense, None
 
 
+def walk_blocks(matrix: Matrix, dense: Tensor, steps: int, rows: Tensor) -> Tensor:
+    """The chosen rows of X, M X, ..., M^s X side by side.
+
+    One function, because its gradient needs one (N, D) buffer, where one product after the other would make
+    two for every step.
+
+    Args:
+        matrix: M, (N, N).
+        dense: X, (N, D).
+        steps: s.
+        rows: each once, (R,).
+
+    Returns:
+        (R, (s + 1) D).
+    """
+    result: Tensor = _Blocks.apply(dense, matrix, steps, rows)
+    return result
+
+
+class _Blocks(torch.autograd.Function):
+    """dX = sum over k of (M^T)^k of block k's gradient, from the last block inwards."""
+
+    @staticmethod
+    def forward(ctx, dense: Tensor, matrix: Matrix, steps: int, rows: Tensor) -> Tensor:  # type: ignore[no-untyped-def]
+        ctx.matrix, ctx.rows, ctx.size = matrix, rows, dense.shape
+        p, blocks = matrix.pattern, [dense[rows]]
+        for _ in range(steps):
+            dense = _multiply(p.indptr, p.column, matrix.values, dense)
+            blocks.append(dense[rows])
+        return torch.cat(blocks, dim=1)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor):  # type: ignore[no-untyped-def]
+        p, turned = ctx.matrix.pattern, ctx.matrix.values[ctx.matrix.pattern.order_t]
+        blocks = gradient.split(ctx.size[1], dim=1)
+        total = gradient.new_zeros(ctx.size)
+        for number, block in enumerate(reversed(blocks)):
+            if number:
+                total = _multiply(p.indptr_t, p.row_t, turned, total)
+            total.index_add_(0, ctx.rows, block)
+        return total, None, None, None
+
+
 def _multiply(indptr: Tensor, column: Tensor, values: Tensor, dense: Tensor) -> Tensor:
     """CSR times dense."""
     if dense.shape[1] > _NARROW:
         return functional.embedding_bag(
             column, dense, indptr, mode="sum", per_sample_weights=values, include_last_offset=True
         )
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
-        shape = (len(indptr) - 1, dense.shape[0])
-        return torch.sparse_csr_tensor(indptr, column, values, shape, check_invariants=False) @ dense
+    return _csr(indptr, column, values, dense.shape[0]) @ dense
 
 
 def _on_pattern(pattern: Pattern, left: Tensor, right: Tensor) -> Tensor:
-    """left_i . right_j at every place (i, j), in blocks so that memory does not grow with E D."""
-    rows = max(_BLOCK // max(left.shape[1], 1), 1)
-    blocks = [
-        (left[pattern.row[at : at + rows]] * right[pattern.column[at : at + rows]]).sum(1)
-        for at in range(0, len(pattern.row), rows)
-    ]
-    return torch.cat(blocks) if blocks else left.new_zeros(0)
+    """left_i . right_j at every place (i, j); rows are read in place, not gathered."""
+    empty = _csr(pattern.indptr, pattern.column, left.new_zeros(len(pattern.column)), right.shape[0])
+    found = torch.sparse.sampled_addmm(empty, left.contiguous(), right.contiguous().T, beta=0.0)
+    return found.values()
+
+
+def _csr(indptr: Tensor, column: Tensor, values: Tensor, num_columns: int) -> Tensor:
+    """The CSR matrix of torch over these arrays, without a copy."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
+        shape = (len(indptr) - 1, num_columns)
+        return torch.sparse_csr_tensor(indptr, column, values, shape, check_invariants=False)
 
 
 def _with_loops(
