@@ -165,9 +165,13 @@ def test_measuring_tells_tests_tricks_harmless_texts_and_speed(data: Path, train
     flagged = found["harmless"]["social_bias"]["chosen"]["daily talk"]
     assert flagged[3] == 200
     assert flagged[0] < 0.2
+    assert set(found["encoder"]) == {"beep", "kosbi", "daily talk"}
+    assert all(0 <= share <= 1 for share in found["encoder"].values())
     assert 0 < found["speed"]["median_ms"] <= found["speed"]["p95_ms"]
     assert any("KLUE" in reason for reason in found["skipped"])
     page = render_page(trained.about, trained.curves, found)
+    gates = [question.gate for question in trained.about.questions if question.gate]
+    assert page.count("do without the sentence encoder") == len(gates)
     assert "social_bias" in page
     assert page.count("<svg") == 6
     assert "src=" not in page

@@ -36,7 +36,7 @@ class FitSettings(BaseModel):
     """C of the linear model on the sentence encoder."""
     folds: int = Field(5, ge=2)
     """Parts of the cross-validation that mixes and calibrates the members."""
-    encoder_gain: float = Field(0.0, ge=0)
+    encoder_gain: float = Field(0.005, ge=0)
     """Macro-F1 out of fold that members with the encoder must add to n-grams alone to be used."""
     most_lost: float = Field(0.01, ge=0, le=1)
     """Recall out of fold that an operating point may lose by texts that do without the encoder."""
