@@ -109,6 +109,23 @@ async def test_a_failed_reply_says_why_and_can_be_asked_for_again(server: Server
     assert "이제 됩니다." in {reply["content"] for reply in session["turns"][0]["replies"]}
 
 
+async def test_an_error_does_not_betray_the_model_before_the_attack_has_ended(server: Server) -> None:
+    from sqlalchemy import update
+
+    from malmoi.apps.redteam.tables import Reply
+
+    session_id = (await server.begin(models=["polite", "broken"]))["session"]["id"]
+    await server.send(session_id, "질문")
+    told = {"code": "engine_error", "message": "'broken' at http://gpu-7 has failed", "fix": "Mend broken."}
+    async with server.app.state.services.db.session() as session:
+        await session.execute(update(Reply).where(Reply.status == "failed").values(error=told))
+    detail = await server.owner.json("GET", f"sessions/{session_id}")
+    errors = [reply["error"] for reply in detail["turns"][0]["replies"] if reply["error"]]
+    assert [error["code"] for error in errors] == ["engine_error"]
+    assert "broken" not in str(errors)
+    assert "gpu-7" not in str(errors)
+
+
 async def test_a_reply_that_the_server_left_is_interrupted_after_a_start(server: Server) -> None:
     session_id = (await server.begin(models=["polite"]))["session"]["id"]
     await server.send(session_id, "질문")

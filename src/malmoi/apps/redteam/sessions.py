@@ -36,7 +36,7 @@ from malmoi.apps.redteam.types import (
     SessionOut,
     TurnOut,
 )
-from malmoi.core.errors import Conflict, NotFound
+from malmoi.core.errors import Conflict, NotFound, RateLimited
 from malmoi.serve.db import Database, new_id, utc_now
 from malmoi.serve.identity import Principal
 from malmoi.serve.inference import Inference
@@ -379,9 +379,21 @@ def _reply(rows: _Rows, reply: Reply, *, names: bool, is_ready: bool) -> ReplyOu
         content=reply.content if is_ready else "",
         status=reply.status,
         finish_reason=reply.finish_reason,
-        error=ErrorOut.model_validate(reply.error) if reply.error is not None else None,
+        error=_error(reply, names=names),
         model=reply.model if names else None,
         score=ScoreOut(harmlessness=score.harmlessness, overall=score.overall) if score else ScoreOut(),
+    )
+
+
+def _error(reply: Reply, *, names: bool) -> ErrorOut | None:
+    """Why a reply failed; while models have no names, without words that could tell which one it is."""
+    if reply.error is None:
+        return None
+    error = ErrorOut.model_validate(reply.error)
+    if names or error.code == RateLimited.code:  # that one is about the caller
+        return error
+    return ErrorOut(
+        code=error.code, message=f"the model could not answer ({error.code}).", fix="Ask it again."
     )
 
 
