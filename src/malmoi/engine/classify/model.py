@@ -144,7 +144,8 @@ class MixedClassifier:
         asking = [self._asking(question, grams) for question in self.about.questions]
         rows = np.flatnonzero(np.any(asking, axis=0))
         # (3 * 512) numbers of each text that is asked about: of itself, of its context, and their product.
-        vectors = encode(self._encoder, [texts[row] for row in rows], [contexts[row] for row in rows])
+        asked = rows.tolist()
+        vectors = encode(self._encoder, [texts[row] for row in asked], [contexts[row] for row in asked])
         place = np.zeros(len(texts), dtype=np.int64)
         place[rows] = np.arange(rows.size)
         at = 0
