@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from malmoi.core.errors import EngineError, InvalidInput, NotFound
 from malmoi.core.types import Chat
-from malmoi.engine.base import Capability, Completion, Engine, Prompt, Sampling
+from malmoi.engine.base import Capability, Completion, Engine, EngineInfo, Prompt, Sampling
 from malmoi.engine.scripted import Rule, ScriptedEngine
 from malmoi.evals.judge import (
     Question,
@@ -322,3 +323,44 @@ def test_broken_questions_are_named(tmp_path: Path, text: str, said: str) -> Non
 def test_missing_questions_say_where_to_fetch_them(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="FastChat"):
         read_questions(tmp_path)
+
+
+class Forgetful(Judge):
+    """A judge that never repeats its mark of itself, as small models do not."""
+
+    def __init__(self, *, verdict: str, capabilities: frozenset[Capability]) -> None:
+        super().__init__(lambda texts, mark, _: "좋은 답이다.")
+        self.verdict = verdict
+        self.samplings: list[Sampling] = []
+        self._info = replace(self.info, capabilities=capabilities)
+
+    @property
+    def info(self) -> EngineInfo:
+        return getattr(self, "_info", super().info)
+
+    async def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Completion]:
+        self.samplings.append(sampling)
+        if sampling.grammar is None:
+            return await super().generate(prompts, sampling)
+        line = re.fullmatch(r'root ::= "(VERDICT-[0-9a-f]{8}: )" .+', sampling.grammar)
+        assert line is not None
+        return [Completion(line.group(1) + self.verdict, "stop")]
+
+
+@pytest.mark.parametrize(("grammars", "points"), [(True, 7), (False, None)], ids=["grammars", "none"])
+async def test_a_forgetful_judge_is_held_to_a_verdict_by_a_grammar(
+    grammars: bool, points: int | None
+) -> None:
+    can: frozenset[Capability] = frozenset({"generate", "chat", *(["grammar"] if grammars else [])})
+    judge = Forgetful(verdict="7", capabilities=can)
+    items = await judge_conversations([WRITING], talker("봄이 온다."), judge, key=KEY)
+    assert [item.fields["judge_score"] for item in items] == [points, points]
+    assert [sampling.grammar is None for sampling in judge.samplings] == [True, not grammars] * 2
+    assert "좋은 답이다." in items[0].fields["judgement"]
+
+
+async def test_a_forgetful_judge_of_pairs_is_held_to_a_letter() -> None:
+    judge = Forgetful(verdict="A", capabilities=frozenset({"generate", "chat", "grammar"}))
+    (item,) = await compare_conversations([WRITING], talker("짧다."), talker("더 길다."), judge, key=KEY)
+    assert item.fields["letters"] == ["A", "A"]
+    assert item.grade == 0.5  # it likes the place, not an answer

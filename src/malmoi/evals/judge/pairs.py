@@ -12,6 +12,7 @@ from malmoi.evals.judge.verdict import (
     PromptLanguage,
     ask_again,
     ask_for_preference,
+    held_to_verdict,
     parse_preference,
 )
 from malmoi.evals.results import ItemResult
@@ -83,7 +84,8 @@ async def _preference(
     if letter is not None:
         return letter, reply
     again = ask_again(asked, reply, language=language)
-    second = (await ask(judge, as_prompt(again.chat, judge), sampling)).text
+    held = held_to_verdict(sampling, judge, asked, "letters")
+    second = (await ask(judge, as_prompt(again.chat, judge), held)).text
     return parse_preference(second, asked.mark), f"{reply}\n\n{second}"
 
 

@@ -7,7 +7,14 @@ from malmoi.core.hangul.language import text_language
 from malmoi.engine.base import Engine, Sampling
 from malmoi.evals.judge.conversations import Conversation, as_prompt, ask, each, hold_conversations
 from malmoi.evals.judge.questions import Question
-from malmoi.evals.judge.verdict import Asked, PromptLanguage, ask_again, ask_for_score, parse_score
+from malmoi.evals.judge.verdict import (
+    Asked,
+    PromptLanguage,
+    ask_again,
+    ask_for_score,
+    held_to_verdict,
+    parse_score,
+)
 from malmoi.evals.results import ItemResult
 
 DEDUCTION = 5.0
@@ -79,7 +86,8 @@ async def _verdict(
     if points is not None:
         return points, reply, 1
     again = ask_again(asked, reply, language=language)
-    second = (await ask(judge, as_prompt(again.chat, judge), sampling)).text
+    held = held_to_verdict(sampling, judge, asked, "scores")
+    second = (await ask(judge, as_prompt(again.chat, judge), held)).text
     points = parse_score(second, asked.mark)
     return points, reply if points is None else f"{reply}\n\n{second}", 2
 

@@ -9,7 +9,7 @@ that could be repeated.
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from hashlib import blake2b
 from importlib.resources import files
@@ -17,6 +17,7 @@ from string import Template
 from typing import Literal, TypeAlias
 
 from malmoi.core.types import Chat, Message
+from malmoi.engine.base import Engine, Sampling
 from malmoi.evals.judge.questions import Question
 
 Preference: TypeAlias = Literal["A", "B", "C"]
@@ -24,6 +25,7 @@ PromptLanguage: TypeAlias = Literal["ko", "en"]
 
 _LONGEST = 16_000  # characters of one text that a judge is shown
 _LONGEST_REPLY = 50_000
+_VERDICT_TOKENS = 64  # of a verdict's line; the grammar ends it
 _SCORE = r"(?:\[\[)?(10|[1-9])(?:\.0)?(?:\]\])?(?:\s*(?:/\s*10|점))?"
 _PREFERENCE = r"(?:\[\[)?([ABC])(?:\]\])?"
 
@@ -88,6 +90,19 @@ def ask_again(asked: Asked, reply: str, *, language: PromptLanguage) -> Asked:
     again = Template(_words(language)["again"]).substitute(mark=asked.mark)
     said = Message("assistant", reply[:_LONGEST])
     return Asked(Chat((*asked.chat.messages, said, Message("user", again))), asked.mark)
+
+
+def held_to_verdict(
+    sampling: Sampling, engine: Engine, asked: Asked, verdicts: Literal["scores", "letters"]
+) -> Sampling:
+    """Sampling that leaves a judge nothing but the line of a verdict, where its engine has grammars.
+
+    For a judge that has said its reasons already: small models seldom repeat the mark as it stands.
+    """
+    if "grammar" not in engine.info.capabilities:
+        return sampling
+    choice = '("10" | [1-9])' if verdicts == "scores" else "[ABC]"
+    return replace(sampling, grammar=f'root ::= "{asked.mark}: " {choice}', max_tokens=_VERDICT_TOKENS)
 
 
 def parse_score(reply: str, mark: str) -> int | None:
