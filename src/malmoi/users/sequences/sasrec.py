@@ -11,7 +11,7 @@ are never held whole (factory/train/loss.py).
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
@@ -61,6 +61,8 @@ class SASRecSettings(UserModelSettings):
     """Validation cases that are looked at."""
     learning_rate: float = Field(1e-3, gt=0)
     """Of AdamW."""
+    schedule: Literal["constant", "cosine"] = "constant"
+    """How the rate goes after a warm-up of 100 steps; cosine gets further in few epochs, and ends at 0."""
     weight_decay: float = Field(0.0, ge=0)
     """Of AdamW, on matrices."""
     precision: PrecisionName = "auto"
@@ -82,7 +84,7 @@ class SASRecSettings(UserModelSettings):
             weight_decay=self.weight_decay,
             eps=1e-8,
             max_norm=5.0,
-            schedule=ScheduleSettings(kind="constant", warmup_steps=min(100, steps_per_epoch)),
+            schedule=ScheduleSettings(kind=self.schedule, warmup_steps=min(100, steps_per_epoch)),
             precision=self.precision,
             validate_every=self.validate_epochs * steps_per_epoch,
             patience=self.patience_epochs * steps_per_epoch,
