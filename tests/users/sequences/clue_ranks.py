@@ -19,7 +19,7 @@ def main(folder: Path, world_size: int, rank: int) -> None:
     torch.set_num_threads(1)
     meeting = f"file://{folder}/meet-{world_size}"
     dist.init_process_group("gloo", init_method=meeting, world_size=world_size, rank=rank)
-    logs = small_logs(20)  # of 20 users a batch of 16 and the next: one comes twice
+    logs = small_logs(60)
     settings = EncoderSettings.model_validate(SMALL["encoder"])
     text_of, texts = number_texts(logs.items.texts)
     tokenizer = learn_tokenizer(
@@ -28,7 +28,7 @@ def main(folder: Path, world_size: int, rank: int) -> None:
     )  # fmt: skip
     torch.manual_seed(0)
     contrast = Contrast(UserEncoder(settings, tokenizer.vocab_size))
-    source = PairSource(logs, text_of, batch_size=16, history_length=8, kind="services", seed=0)
+    source = PairSource(logs, text_of, batch_size=8, history_length=8, kind="services", seed=0)
     table = build_table(tokenizer, texts, longest=settings.item_length)
     training = ContrastTraining(contrast, table, source, chunk=None)
     figures = training.gradients(training.parts(1))

@@ -1,7 +1,5 @@
 """Views and batches of CLUE."""
 
-from typing import get_args
-
 import numpy as np
 import pytest
 from clue_logs import logs_of, small_logs
@@ -9,32 +7,39 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from malmoi.core.errors import InvalidInput
-from malmoi.users.sequences.pairs import PairSource, ViewKind, build_batch, draw_views
+from malmoi.users.sequences.pairs import PairSource, build_batch, draw_views
 from malmoi.users.sequences.vocabulary import number_texts
 
 
 @settings(max_examples=100, deadline=None)
 @given(
-    service=st.lists(st.integers(0, 3), min_size=2, max_size=40),
+    service=st.lists(st.integers(0, 3), min_size=2, max_size=40).filter(lambda drawn: len(set(drawn)) > 1),
     length=st.integers(1, 10),
-    kind=st.sampled_from(get_args(ViewKind)),
     seed=st.integers(0, 1000),
+    mixed=st.booleans(),
 )
-def test_views_share_no_event_and_keep_the_order(service: list[int], length: int, kind: ViewKind, seed: int):
-    texts = np.arange(len(service))
+def test_views_of_two_services_share_neither_event_nor_service(
+    service: list[int], length: int, seed: int, mixed: bool
+):
     of = np.array(service, dtype=np.int16)
-    a, b = draw_views(texts, of, length, kind, np.random.default_rng(seed))
+    wanted = None if mixed else (service[0], next(other for other in service if other != service[0]))
+    a, b = draw_views(np.arange(len(service)), of, wanted, length, np.random.default_rng(seed))
+    for view in (a, b):
+        assert 1 <= len(view) <= length
+        assert (np.diff(view) > 0).all()
+    assert not {service[n] for n in a} & {service[n] for n in b}
+    if wanted:
+        assert ({service[n] for n in a}, {service[n] for n in b}) == ({wanted[0]}, {wanted[1]})
+
+
+@settings(max_examples=50, deadline=None)
+@given(size=st.integers(2, 40), length=st.integers(1, 10), seed=st.integers(0, 1000))
+def test_views_of_one_service_are_two_spans_of_time(size: int, length: int, seed: int):
+    of = np.full(size, 2, dtype=np.int16)
+    a, b = draw_views(np.arange(size), of, (2, 2), length, np.random.default_rng(seed))
     assert 1 <= len(a) <= length
     assert 1 <= len(b) <= length
-    assert not set(a.tolist()) & set(b.tolist())
-    assert (np.diff(a) > 0).all()
-    assert (np.diff(b) > 0).all()
-    if len(set(service)) > 1:
-        assert not {service[n] for n in a} & {service[n] for n in b}
-    else:  # two spans of time
-        assert max(a) < min(b) or max(b) < min(a)
-    if kind == "services" and len(set(service)) > 1:
-        assert len({service[n] for n in a}) == len({service[n] for n in b}) == 1
+    assert a.max() < b.min()
 
 
 def test_a_batch_has_each_text_once():
@@ -62,10 +67,19 @@ def test_a_step_depends_on_its_number_and_the_seed_alone():
     assert source(logs, seed=1).step(9).user.tolist() != one.user.tolist()
 
 
-def test_an_epoch_has_every_user_once_and_goes_on_inside_a_batch():
-    pairs = source(small_logs(20), batch_size=8)
-    users = np.concatenate([pairs.step(number).user for number in range(5)])
-    assert sorted(users[:20].tolist()) == sorted(users[20:40].tolist()) == pairs.users.tolist()
+def test_all_rows_of_a_step_contrast_the_same_two_services():
+    logs = small_logs(60)
+    pairs, seen = source(logs), set()
+    service_of_text = logs.items.service  # every item has a text of its own here
+    for number in range(20):
+        batch = pairs.step(number)
+        assert len(set(batch.user.tolist())) == len(batch)
+        services = [
+            set(service_of_text[batch.texts[side[side >= 0]]].tolist()) for side in (batch.a, batch.b)
+        ]
+        assert all(len(found) == 1 for found in services)
+        seen.add(tuple(min(found) for found in services))
+    assert len(seen) > 2
 
 
 def test_ranks_share_a_batch():
@@ -73,12 +87,20 @@ def test_ranks_share_a_batch():
     whole = pairs.step(3)
     parts = [pairs.step(3, rank, 2) for rank in range(2)]
     assert np.concatenate([part.user for part in parts]).tolist() == whole.user.tolist()
-    with pytest.raises(InvalidInput, match="3 ranks"):
-        pairs.step(3, 0, 3)
+    with pytest.raises(InvalidInput, match="40 ranks"):
+        pairs.step(3, 0, 40)
 
 
-def test_users_with_one_event_are_left_out():
+def test_users_of_one_service_form_batches_of_their_own():
+    catalog = small_logs(1).items  # items 0-11 are books, 12-23 of the shop
+    pairs = source(logs_of(catalog, [[0, 1], [2, 3, 4], [0, 13], [5, 14, 6], [7], [15, 16]]))
+    assert [(pool.services, pool.users.tolist()) for pool in pairs.pools] == [
+        ((0, 0), [0, 1]),
+        ((0, 1), [2, 3]),
+    ]
+
+
+def test_logs_without_two_users_alike_say_so():
     catalog = small_logs(1).items
-    assert source(logs_of(catalog, [[0], [1, 2], [3], [4, 5, 6]])).users.tolist() == [1, 3]
-    with pytest.raises(InvalidInput, match="1 of 2 users"):
-        source(logs_of(catalog, [[0], [1, 2]]))
+    with pytest.raises(InvalidInput, match="of 3 users no two"):
+        source(logs_of(catalog, [[0], [1, 2], [13, 14]]))

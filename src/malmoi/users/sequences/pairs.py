@@ -2,9 +2,7 @@
 
 B users, L events a view, U distinct texts of T tokens in the batch.
 
-A step is a pure function of (seed, step): epochs go through all users in a new order each, and an epoch that
-ends inside a batch goes on with the next one, so that every batch has B rows. The loss drops a user who comes
-twice because of that.
+A step is a pure function of (seed, step), so that a fit can be killed and gone on with.
 """
 
 from collections.abc import Sequence
@@ -47,16 +45,21 @@ class PairBatch:
 class PairSource:
     """Draws batches from logs.
 
+    All rows of a step contrast the same two services (ours: with negatives of other services than the
+    positive's, telling services apart is what is learned first, and it makes all vectors alike: measured on
+    generated logs, the loss stayed at ln B). Users of one service only form batches of their own, a service
+    at a time.
+
     Args:
         logs: what users did; those with fewer than two events are left out.
         text_of: of each item the number of its text, (M,).
-        batch_size: users of a step, over all ranks.
+        batch_size: users of a step at most, over all ranks.
         history_length: events of a view at most, L.
         kind: how views are cut.
         seed: of everything that is drawn.
 
     Raises:
-        InvalidInput: fewer than two users have two events.
+        InvalidInput: no two users did something in the same two services, or twice in the same single one.
     """
 
     def __init__(
@@ -74,89 +77,107 @@ class PairSource:
         self._length = history_length
         self._kind: ViewKind = kind
         self._seed = seed
-        self.users = np.flatnonzero(logs.lengths >= 2)
-        if len(self.users) < 2:
+        self.batch_size = batch_size
+        self.pools = [pool for pool in _pools(logs, kind) if len(pool.users) >= 2]
+        if not self.pools:
             raise InvalidInput(
-                f"{len(self.users)} of {len(logs)} users have two events or more; contrast needs two users.",
+                f"of {len(logs)} users no two can be contrasted: both must have been at the same two "
+                "services, or twice at the same single one.",
                 fix="Give more logs.",
             )
-        self.batch_size = min(batch_size, len(self.users))
+        # A user counts once, however many pools have it.
+        pools_of = np.bincount(np.concatenate([pool.users for pool in self.pools]), minlength=len(logs))
+        shares = np.array([(1 / pools_of[pool.users]).sum() for pool in self.pools])
+        self._chances = shares / shares.sum()
 
     def step(self, number: int, rank: int = 0, world_size: int = 1) -> PairBatch:
-        """This rank's part of step `number`: rows rank * B / world_size and so on.
+        """This rank's part of step `number`; as many rows on every rank.
 
         Raises:
-            InvalidInput: the ranks cannot share the batch evenly.
+            InvalidInput: there are more ranks than users of a batch.
         """
-        if self.batch_size % world_size:
+        random = np.random.default_rng([self._seed, 0, number])
+        pool = self.pools[int(random.choice(len(self.pools), p=self._chances))]
+        share = min(self.batch_size, len(pool.users)) // world_size
+        if not share:
             raise InvalidInput(
-                f"a batch of {self.batch_size} users cannot be shared by {world_size} ranks.",
-                field="batch_size",
-                fix=f"Choose a batch size that {world_size} divides.",
+                f"{len(pool.users)} users cannot be shared by {world_size} ranks.", fix="Use fewer ranks."
             )
-        share = self.batch_size // world_size
-        first = number * self.batch_size + rank * share
-        views = []
-        chosen = []
-        for place in range(first, first + share):
-            epoch, row = divmod(place, len(self.users))
-            user = int(self._order(epoch)[row])
-            random = np.random.default_rng([self._seed, 1, epoch, user])
+        drawn = random.choice(pool.users, size=share * world_size, replace=False)
+        views, users = [], drawn[rank * share : (rank + 1) * share]
+        for user in users.tolist():
             events = self._logs.sequence(user)
             service = self._logs.items.service[events]
-            views.append(draw_views(self._text_of[events], service, self._length, self._kind, random))
-            chosen.append(user)
-        return build_batch(views, np.array(chosen, dtype=np.int64), self._length)
+            own = np.random.default_rng([self._seed, 1, number, user])
+            views.append(draw_views(self._text_of[events], service, pool.services, self._length, own))
+        return build_batch(views, users, self._length)
 
-    def _order(self, epoch: int) -> NDArray[np.int64]:
-        if getattr(self, "_epoch", None) != epoch:
-            self._epoch = epoch
-            self._shuffled = np.random.default_rng([self._seed, 0, epoch]).permutation(self.users)
-        return self._shuffled
+
+@dataclass(frozen=True)
+class Pool:
+    """Users who can be contrasted with each other.
+
+    Attributes:
+        services: numbers of the two that are contrasted; None: each user's are drawn, in two groups.
+        users: ascending, (P,) int64.
+    """
+
+    services: tuple[int, int] | None
+    users: NDArray[np.int64]
+
+
+def _pools(logs: Logs, kind: ViewKind) -> list[Pool]:
+    """All pools; one with the same service twice holds the users of that service alone."""
+    count = len(logs.items.services)
+    user_of = np.repeat(np.arange(len(logs)), logs.lengths)
+    present = np.zeros((len(logs), count), dtype=bool)
+    present[user_of, logs.items.service[logs.events]] = True
+    many = present.sum(1) > 1
+    alone = ~many & (logs.lengths >= 2)
+    pools = [Pool((s, s), np.flatnonzero(present[:, s] & alone)) for s in range(count)]
+    if kind == "groups":
+        return [*pools, Pool(None, np.flatnonzero(many))]
+    pairs = [(s, t) for s in range(count) for t in range(s + 1, count)]
+    return [*pools, *(Pool(pair, np.flatnonzero(present[:, pair].all(1))) for pair in pairs)]
 
 
 def draw_views(
     texts: NDArray[np.int64],
     service: NDArray[np.int16],
+    wanted: tuple[int, int] | None,
     length: int,
-    kind: ViewKind,
     random: np.random.Generator,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Two views of one user that share no event.
 
-    - "services": what the user did in two different services (CLUE).
-    - "groups": the services are dealt into two groups, neither empty, and a view is what the user did in one
-      group, in the order of time. Ours: views then look like the mixed histories that models are asked about.
+    - Two services: what the user did in either (CLUE).
+    - The same service twice: the user is cut at a moment into an older and a newer span (ours: CLUE's
+      predecessor contrasted two spans of one sequence).
+    - None: the user's services are dealt into two groups, neither empty, and a view is what the user did in
+      one group, in the order of time. Ours: such views look like the mixed histories that a model is asked
+      about.
 
-    A user of one service only is cut at a moment into an older and a newer span (ours: CLUE's predecessor
-    contrasted two spans of one sequence). Of a view that is too long a random stretch of `length` is taken.
+    Of a view that is too long a random stretch of `length` is taken.
 
     Args:
         texts: numbers of the user's texts, oldest first, at least two.
         service: of each event.
+        wanted: see above.
         length: of a view at most.
-        kind: see above.
-        random: draws the services, the moment, the stretch and which view comes first.
+        random: draws the groups, the moment and the stretches.
     """
-    present = np.flatnonzero(np.bincount(service))  # quicker than np.unique on a few events
-    if len(present) < 2:
+    if wanted is not None and wanted[0] == wanted[1]:
         cut = int(random.integers(1, len(texts)))
-        parts = [texts[:cut][-length:], texts[cut:][:length]]
+        return texts[:cut][-length:], texts[cut:][:length]
+    if wanted is None:
+        dealt = random.permutation(np.flatnonzero(np.bincount(service)))
+        middle = int(random.integers(1, len(dealt)))
+        inside = np.isin(service, dealt[:middle])
+        sides = (inside, ~inside)
     else:
-        dealt = random.permutation(present)
-        if kind == "services":
-            groups = [dealt[:1], dealt[1:2]]
-        else:
-            middle = int(random.integers(1, len(dealt)))
-            groups = [dealt[:middle], dealt[middle:]]
-        parts = []
-        for group in groups:
-            inside = np.zeros(int(present[-1]) + 1, dtype=bool)
-            inside[group] = True
-            parts.append(_stretch(texts[inside[service]], length, random))
-    if random.random() < 0.5:
-        parts.reverse()
-    return parts[0], parts[1]
+        sides = (service == wanted[0], service == wanted[1])
+    first, second = (_stretch(texts[side], length, random) for side in sides)
+    return first, second
 
 
 def _stretch(texts: NDArray[np.int64], length: int, random: np.random.Generator) -> NDArray[np.int64]:
