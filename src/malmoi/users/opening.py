@@ -13,7 +13,7 @@ from malmoi.core.errors import MissingExtra, ModelFileInvalid, UnknownName, Unsu
 from malmoi.core.registry import Registry
 from malmoi.core.store import Artifact, Store
 from malmoi.users.base import Recommender, TextRecommender, build_user_models
-from malmoi.users.logs import History
+from malmoi.users.logs import History, Logs, load_logs
 
 _AT_ONCE = 4096  # item texts encoded at once
 
@@ -102,7 +102,7 @@ def open_model(home: Path, name: str, *, registry: Registry[type[Recommender]] |
         if (error.name or "").startswith("malmoi"):
             raise
         raise MissingExtra(f"A user model of kind {kind}", "users") from error
-    return OpenModel(name, artifact.id, artifact.digest[:16], kind, model, vectors)
+    return OpenModel(name, artifact.id, version_of(artifact), kind, model, vectors)
 
 
 def kind_of(artifact: Artifact) -> str:
@@ -130,3 +130,48 @@ def _item_vectors(model: Recommender) -> NDArray[np.float32] | None:
         part = texts[start : start + _AT_ONCE]
         vectors[start : start + len(part)] = model.encode_items(part)
     return vectors
+
+
+def find_version(home: Path, version: str) -> str:
+    """The id of the newest model of this content.
+
+    Raises:
+        UnknownName: it is no longer there.
+    """
+    for artifact in reversed(Store(home / "store").artifacts("users")):
+        if version_of(artifact) == version:
+            return artifact.id
+    raise UnknownName(
+        "user model of version", version, (), fix="Name another one with --model; everybody is encoded then."
+    )
+
+
+def version_of(artifact: Artifact) -> str:
+    """What tells models of different content apart."""
+    return artifact.digest[:16]
+
+
+def find_logs(home: Path, name: str) -> Logs:
+    """The logs of a folder, or of the "logs" artifact of this id or (the newest) of this name.
+
+    Raises:
+        UnknownName: there are none; the message names the nearest.
+    """
+    if Path(name).is_dir():
+        return load_logs(Path(name))
+    found = Store(home / "store").artifacts("logs")
+    for artifact in reversed(found):
+        if name in (artifact.id, artifact.manifest.name):
+            return load_logs(artifact.path)
+    known = {artifact.manifest.name for artifact in found} | {artifact.id for artifact in found}
+    raise UnknownName("logs", name, known, fix="Make some: malmoi users import, or malmoi users simulate.")
+
+
+def logs_with(home: Path, users: Sequence[str]) -> list[str]:
+    """Ids of the "logs" artifacts that hold events of one of the users."""
+    wanted = set(users)
+    return [
+        artifact.id
+        for artifact in Store(home / "store").artifacts("logs")
+        if not wanted.isdisjoint(load_logs(artifact.path).users)
+    ]
