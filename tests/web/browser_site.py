@@ -3,22 +3,24 @@
 import asyncio
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from fastapi import FastAPI
 from playwright.sync_api import Browser, BrowserContext, Page
 
 from malmoi.apps.chat import ChatApp
 from malmoi.apps.redteam import RedteamApp
+from malmoi.apps.users import UsersApp
 from malmoi.engine.base import Engine
 from malmoi.engine.scripted import Rule, ScriptedEngine
 from malmoi.serve.app import create_app
 from malmoi.serve.server import serve
-from malmoi.serve.settings import HttpSettings, ModelSettings, ServeSettings
+from malmoi.serve.settings import HttpSettings, ModelSettings, ServeSettings, UserSettings
 
 DEMO = (Path(__file__).parent / "demo_reply.md").read_text(encoding="utf-8")
 DEMO_EN = (Path(__file__).parent / "demo_reply_en.md").read_text(encoding="utf-8")
@@ -61,6 +63,8 @@ def start_site(
     port: int = 0,
     model: Path | None = None,
     more: Mapping[str, Engine] | None = None,
+    user_models: tuple[str, ...] = (),
+    change: Callable[[FastAPI], None] = lambda app: None,
 ) -> Site:
     """Start a server in a thread of its own and wait until it answers.
 
@@ -70,6 +74,8 @@ def start_site(
         port: Where to listen; 0 takes any free port.
         model: A GGUF file to answer as the model `standard` in place of the scripted engine.
         more: Further engines beside the scripted one, by name.
+        user_models: Models of users that are served.
+        change: What is done to the application before it starts.
     """
     engine = ScriptedEngine(rules, name="scripted")
     engines: dict[str, Engine] = {"scripted": engine, **(more or {})}
@@ -78,13 +84,14 @@ def start_site(
     if model is not None:
         engines = {}
         models = ModelSettings(default="standard", remote={"standard": f"path:{model}"})
-    settings = ServeSettings(home=home, http=http, models=models)
+    settings = ServeSettings(home=home, http=http, models=models, users=UserSettings(models=user_models))
     ready: Future[tuple[str, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
 
     async def run() -> None:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
-        app = create_app(settings, apps=[ChatApp(), RedteamApp()], engines=engines)
+        app = create_app(settings, apps=[ChatApp(), RedteamApp(), UsersApp()], engines=engines)
+        change(app)
         await serve(app, http, on_ready=lambda url: ready.set_result((url, loop, stop)), stop=stop)
 
     def work() -> None:

@@ -1,17 +1,7 @@
 /** Files out and in: a conversation as JSON or Markdown, all of them as JSON, and what other programs exported. */
 import { post, request } from '../shell/api.js';
+import { saveFile } from '../shell/save-file.js';
 import { refreshConversations } from './store.js';
-
-/** Hand a file to the person. @param {Blob} blob @param {string} name */
-function save(blob, name) {
-  const link = document.createElement('a');
-  link.href = URL.createObjectURL(blob);
-  link.download = name;
-  document.body.append(link);
-  link.click();
-  link.remove();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
-}
 
 /** A title as a file name on any system. @param {string} title */
 export const fileName = (title) =>
@@ -20,12 +10,12 @@ export const fileName = (title) =>
 /** @param {{id: string, title: string}} conversation @param {'json'|'md'} format */
 export async function exportConversation({ id, title }, format) {
   const response = await request('GET', `/chat/conversations/${id}/export?format=${format}`);
-  save(await response.blob(), `${fileName(title || 'malmoi')}.${format}`);
+  saveFile(await response.blob(), `${fileName(title || 'malmoi')}.${format}`);
 }
 
 export async function exportAll() {
   const response = await request('GET', '/chat/export');
-  save(await response.blob(), `malmoi-${new Date().toISOString().slice(0, 10)}.json`);
+  saveFile(await response.blob(), `malmoi-${new Date().toISOString().slice(0, 10)}.json`);
 }
 
 /**

@@ -9,7 +9,7 @@ import { session } from '../shell/state.js';
 import { Icon } from '../shell/icons.js';
 import { Confirm, Dialog } from '../shell/dialog.js';
 
-const ROLES = ['member', 'annotator', 'auditor', 'admin', 'owner'];
+const ROLES = ['member', 'annotator', 'analyst', 'auditor', 'admin', 'owner'];
 
 export function Accounts() {
   const accounts = useSignal(/** @type {any[]} */ ([]));

@@ -52,7 +52,17 @@ function Redteam() {
   return View ? html`<${View} />` : waiting();
 }
 
-const PAGES = { chat: ChatPage, redteam: Redteam, settings: Settings };
+const usersPage = signal(/** @type {any} */ (null));
+/** So is the page of users. */
+function Users() {
+  useEffect(() => {
+    attempt(async () => { usersPage.value ??= (await import('../users/users-page.js')).UsersPage; });
+  }, []);
+  const View = usersPage.value;
+  return View ? html`<${View} />` : waiting();
+}
+
+const PAGES = { chat: ChatPage, redteam: Redteam, settings: Settings, users: Users };
 
 function Unreachable() {
   const { text, fix } = explain(failure.value, t);

@@ -1,7 +1,7 @@
 /** The address bar as a signal. Links inside the app are plain <a href>; this module keeps them in the page. */
 import { signal } from '@preact/signals';
 
-/** @typedef {{page: 'chat'|'redteam'|'settings', id: string|null, section: string, message: string|null}} Route */
+/** @typedef {{page: 'chat'|'redteam'|'settings'|'users', id: string|null, section: string, message: string|null}} Route */
 
 /** @param {{pathname: string, search: string}} location @returns {Route} */
 export function parseRoute({ pathname, search }) {
@@ -11,6 +11,7 @@ export function parseRoute({ pathname, search }) {
   const message = new URLSearchParams(search).get('m');
   if (first === 'settings') return { page: 'settings', id: null, section: second || 'general', message: null };
   if (first === 'redteam') return { page: 'redteam', id: second || null, section: '', message: null };
+  if (first === 'users') return { page: 'users', id: second || null, section: '', message: null };
   return { page: 'chat', id: second || null, section: '', message };
 }
 
@@ -32,7 +33,7 @@ export function startRouter() {
     const link = /** @type {Element} */ (event.target).closest?.('a[href]');
     if (!(link instanceof HTMLAnchorElement) || link.target || link.hasAttribute('download')) return;
     const url = new URL(link.href);
-    if (url.origin !== location.origin || !/^\/($|chat|redteam|settings)/.test(url.pathname)) return;
+    if (url.origin !== location.origin || !/^\/($|chat|redteam|settings|users)/.test(url.pathname)) return;
     event.preventDefault();
     navigate(url.pathname + url.search);
   });
