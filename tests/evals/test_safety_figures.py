@@ -140,3 +140,14 @@ def test_a_precision_that_flagging_everything_has_is_no_operating_point() -> Non
     found = find_thresholds(risk, np.arange(200) < 170)
     assert "precision_0.8" not in found
     assert found["precision_0.9"] == pytest.approx(risk[187])
+
+
+def test_a_precision_that_hardly_a_text_reaches_is_no_operating_point() -> None:
+    rng = np.random.default_rng(0)
+    risky = rng.random(2000) < 0.5
+    risk = rng.random(2000) * 0.9
+    lucky = np.flatnonzero(risky)
+    risk[lucky[:30]] = 0.95
+    assert not {"precision_0.8", "precision_0.9"} & set(find_thresholds(risk, risky))
+    risk[lucky[:80]] = 0.95
+    assert find_thresholds(risk, risky)["precision_0.9"] <= 0.95

@@ -16,6 +16,8 @@ Rows = NDArray[np.int64]
 
 FALSE_POSITIVES = (0.01, 0.05, 0.1)
 PRECISIONS = (0.9, 0.8)
+LEAST_RECALL = 0.05
+"""A handful of lucky texts states nothing of a precision."""
 
 
 def find_decision(chances: Array, gold: Rows) -> Array:
@@ -44,7 +46,8 @@ def find_decision(chances: Array, gold: Rows) -> Array:
 def find_thresholds(risk: Array, is_risky: NDArray[np.bool_]) -> dict[str, float]:
     """The lowest thresholds that keep what their names state, where any does.
 
-    A precision that flagging every text would have states nothing, and gets no threshold.
+    A precision that flagging every text would have, or that hardly a text reaches, states nothing and gets no
+    threshold.
 
     Args:
         risk: (N,) probability of all labels but the harmless one.
@@ -64,8 +67,8 @@ def find_thresholds(risk: Array, is_risky: NDArray[np.bool_]) -> dict[str, float
     for share in PRECISIONS:
         if is_risky.mean() >= share:
             continue
-        # A handful of lucky texts states nothing.
-        fits = np.flatnonzero((hits >= share * (hits + wrong)) & (hits >= 10))
+        enough = max(10, LEAST_RECALL * int(is_risky.sum()))
+        fits = np.flatnonzero((hits >= share * (hits + wrong)) & (hits >= enough))
         if fits.size:
             found[f"precision_{share:g}"] = float(thresholds[fits[-1]])
     return found
