@@ -9,6 +9,7 @@
 Nothing is unpickled: .npz is read without objects, data.pt by torch's loader of tensors alone.
 """
 
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -72,7 +73,7 @@ def read_npz(path: Path) -> Graph:
                     fix=f"A graph's file holds {', '.join(_ARRAYS)}.",
                 )
             arrays = {name: _numbers(file, name, path) for name in _ARRAYS}
-    except (zipfile.BadZipFile, EOFError, OSError) as error:
+    except (zipfile.BadZipFile, EOFError, OSError, ValueError) as error:
         raise InvalidInput(f"{path} is no .npz file, or a damaged one.", fix="Write it anew.") from error
     shape = arrays["feature_shape"]
     if shape.shape != (2,):
@@ -130,7 +131,9 @@ def read_geometric(path: Path) -> Graph:
         raise MissingExtra("reading a data set of PyTorch Geometric", "graph") from error
     try:
         # Not torch_geometric's own loader: it falls back to unpickling whatever the file holds.
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about old forms of the file, which either load or fail below
+            loaded = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
         raise InvalidInput(
             f"{path} is no data set of PyTorch Geometric that can be read without running code.",
