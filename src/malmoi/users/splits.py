@@ -6,11 +6,14 @@ it happened later than any case, with `hold_out_users` nobody in it is asked abo
 """
 
 from dataclasses import dataclass
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field, model_validator
 
 from malmoi.core.errors import InvalidInput
+from malmoi.core.stage import StageConfig
 from malmoi.users.cases import Cases
 from malmoi.users.logs import Logs
 
@@ -158,3 +161,37 @@ def _period(logs: Logs, begin: NDArray[np.int64], every: bool) -> Cases:
     ends = np.cumsum(counts)
     inside = np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - counts, counts)
     return Cases(logs, np.repeat(users, counts), np.repeat(begin[users], counts) + inside)
+
+
+class SplitSettings(StageConfig):
+    """How logs are divided; a model and its evaluation must agree on it."""
+
+    method: Literal["leave-one-out", "users", "time"] = "leave-one-out"
+    """leave-one-out: each user's last event; users: people never seen before; time: what came after it."""
+    share: float = Field(default=0.1, gt=0, le=0.4)
+    """Of users: which share is held out for the test, and another for validation."""
+    time: int | None = None
+    """Of time: seconds since 1970 UTC."""
+    every: bool = False
+    """Of time: ask for every event of the period, not for each user's first one."""
+    seed: int = Field(default=0, ge=0)
+    """Of users: of the choice."""
+
+    @model_validator(mode="after")
+    def _has_time(self) -> Self:
+        if self.method == "time" and self.time is None:
+            raise ValueError("a split at a time needs `time`, in seconds since 1970")
+        return self
+
+    def divide(self, logs: Logs) -> Split:
+        """Divide logs so.
+
+        Raises:
+            InvalidInput: these logs cannot be divided so.
+        """
+        if self.method == "users":
+            return hold_out_users(logs, share=self.share, seed=self.seed)
+        if self.method == "time":
+            assert self.time is not None, "checked when the settings were read"
+            return split_at(logs, self.time, every=self.every)
+        return leave_one_out(logs)
