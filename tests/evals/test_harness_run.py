@@ -252,7 +252,8 @@ def test_a_dry_run_asks_nothing(data: Path, home: Path, script: Path) -> None:
     done = CliRunner().invoke(cli, [*arguments, "--data", str(data), "--home", str(home)])
     assert done.exit_code == 0, done.output
     assert "kobest/copa" in done.output
-    assert "missing: kmmlu/kmmlu" in done.output
+    assert "missing: kmmlu/kmmlu: there is no file" in done.output
+    assert "hf download HAERAE-HUB/KMMLU" in done.output
     assert not (home / "evals").exists()
 
 
@@ -305,6 +306,7 @@ def test_lm_eval_s_own_tasks_say_what_they_need(
     (skipped,) = outcome.result.skipped
     assert "cannot reach the hub" in skipped.reason
     assert "--data" in skipped.fix
+    assert skipped.sentence().count("lm-eval:kobest_copa") == 1
 
 
 def test_a_task_of_lm_eval_runs_as_it_is(runner: asyncio.Runner, data: Path, tmp_path: Path) -> None:
@@ -406,6 +408,8 @@ def test_a_judge_without_questions_says_what_is_missing(data: Path, home: Path, 
     arguments = ["evals", "run", "--model", f"scripted:{script}", "--judge", f"scripted:{script}", "--quiet"]
     done = CliRunner().invoke(cli, [*arguments, "--data", str(data), "--home", str(home)])
     assert "question.jsonl" in done.output
+    assert done.exit_code == 1
+    assert not Store(home / "store").artifacts("report")  # an empty report would stand in the leaderboard
 
 
 def test_choices_that_add_to_the_prompt(runner: asyncio.Runner, data: Path, tmp_path: Path) -> None:

@@ -89,6 +89,11 @@ class SkippedTask(_Row):
     reason: str
     fix: str = ""
 
+    def sentence(self) -> str:
+        """The task, why it could not be run, and what to do."""
+        reason = self.reason.removeprefix(f"{self.name}: ")  # messages of tasks begin with their name
+        return f"{self.name}: {reason} {self.fix}".rstrip()
+
 
 class EvalResult(_Row):
     """One model on one suite."""

@@ -24,7 +24,7 @@ def print_plan(plan: "Plan") -> None:
         for line in table(rows, right={2, 3}):
             click.echo(line)
     for skipped in plan.skipped:
-        click.echo(f"missing: {skipped.name}: {skipped.fix or skipped.reason}")
+        click.echo(f"missing: {skipped.sentence()}")
 
 
 def print_result(result: "EvalResult", plan: "Plan") -> None:
@@ -57,7 +57,7 @@ def print_result(result: "EvalResult", plan: "Plan") -> None:
     known = {skipped.name for skipped in plan.skipped}
     for skipped in result.skipped:
         if skipped.name not in known:  # those were said at the beginning
-            click.echo(f"skipped {skipped.name}: {skipped.reason} {skipped.fix}".rstrip())
+            click.echo(f"skipped {skipped.sentence()}")
     tokens = f"{number(result.prompt_tokens)} prompt tokens, {number(result.completion_tokens)} answer tokens"
     click.echo(f"{result.model}, {duration(result.seconds)}, {tokens}")
 

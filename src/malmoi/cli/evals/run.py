@@ -119,7 +119,7 @@ def run(
         print_plan(plan)
         return
     for skipped in plan.skipped:
-        click.echo(f"skipped {skipped.name}: {skipped.fix or skipped.reason}", err=True)
+        click.echo(f"skipped {skipped.sentence()}", err=True)
     if not plan.tasks and not plan.stock and judge is None:
         click.echo("Nothing can be run: the files of these tasks are not on disk.", err=True)
         raise click.exceptions.Exit(1)
@@ -141,6 +141,11 @@ def run(
             raise click.exceptions.Exit(130) from None
         finally:
             engines.close()
+    if not outcome.result.tasks:
+        for skipped in outcome.result.skipped[len(plan.skipped) :]:
+            click.echo(f"skipped {skipped.sentence()}", err=True)
+        click.echo("Nothing could be run, so there is no report.", err=True)
+        raise click.exceptions.Exit(1)
     report = save_report(outcome, home=home, model=identity)
     if as_json:
         shown = {"report": report.id, **json.loads(outcome.result.model_dump_json())}

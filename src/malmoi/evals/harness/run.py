@@ -80,7 +80,7 @@ def run_plan(
             result, own = run_task(task, lm, seed=asked.seed, chat=asked.chat)
         except (Unsupported, InvalidInput) as error:
             skipped.append(reason_of(task.name, error))
-            progress.note(f"{task.name} is skipped: {error}")
+            progress.note(f"skipped {skipped[-1].sentence()}")
             continue
         results.append(result)
         items.extend(own)
@@ -92,7 +92,7 @@ def run_plan(
                 items.extend(own)
         except MalmoiError as error:
             skipped.append(reason_of(f"lm-eval:{name}", error))
-            progress.note(f"lm-eval:{name} is skipped: {error}")
+            progress.note(f"skipped {skipped[-1].sentence()}")
     if asked.judge is not None and home is not None:
         from malmoi.evals.harness.judged import run_judged
 

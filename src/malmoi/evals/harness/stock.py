@@ -38,7 +38,7 @@ def run_stock_task(name: str, lm: "EngineLM", asked: Asked) -> Iterator[tuple[Ta
     except Exception as error:  # datasets raises whatever it likes for a hub that it cannot reach
         reason = (str(error).splitlines() or [type(error).__name__])[0][:300]
         raise DownloadFailed(
-            f"lm-eval:{name}: its data could not be loaded: {reason}",
+            f"lm-eval:{name}: its data could not be loaded: {reason.rstrip('.')}.",
             fix="It comes from the Hugging Face hub: run it where that can be reached, or use a task of ours "
             "(malmoi evals tasks) with files under --data.",
         ) from error
