@@ -136,15 +136,16 @@ def read_schema(
         file: the schema; None: the usual names of columns.
         files: what to read, where the schema does not say.
         format: of these files; None: as the schema says, or by their names.
-        overrides: keys of `ImportSettings` that win over the file.
+        overrides: keys of `ImportSettings`, or of every source, that win over the file.
 
     Raises:
         ConfigError: the file is missing or wrong; the message names the key.
     """
     tree = ConfigTree()
     values = read_toml(file) if file is not None else {}
+    own = set(Source.model_fields)
+    of_sources = {key: value for key, value in (overrides or {}).items() if key in own}
     if "sources" not in values:
-        own = set(Source.model_fields)
         source = {key: values.pop(key) for key in list(values) if key in own}
         if files:
             source["files"] = list(files)
@@ -157,7 +158,9 @@ def read_schema(
         raise ConfigError(
             f"{file} says itself which files to read, in [[sources]].", fix="Leave out FILES, or [[sources]]."
         )
-    values.update(overrides or {})
+    if of_sources and isinstance(values["sources"], list):
+        values["sources"] = [{**source, **of_sources} for source in values["sources"]]
+    values.update({key: value for key, value in (overrides or {}).items() if key not in own})
     tree.merge(values, origin=str(file) if file is not None else "the import")
     return tree.validate(ImportSettings)
 

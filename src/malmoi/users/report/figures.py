@@ -5,14 +5,16 @@ C cases.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from malmoi.core.intervals import Array, draw_weights, percentiles
 from malmoi.users.cases import Cases
 from malmoi.users.logs import Logs
-from malmoi.users.ranking import Ranks, compare, gains, hits, interval
+from malmoi.users.ranking import Comparison, Ranks, gains, hits
 
 
 class Figure(BaseModel):
@@ -104,26 +106,38 @@ def find_groups(cases: Cases, train: Logs, few: int) -> Groups:
     return Groups({name: mask for name, mask in found.items() if name == "all" or mask.any()})
 
 
-def measure(
-    ranks: Ranks, users: NDArray[np.int64], groups: Groups, *, k: int, seed: int, resamples: int
-) -> dict[str, GroupFigures]:
-    """The figures of one model by group."""
-    measured = {}
+def measure_all(
+    ranks: Sequence[Ranks],
+    users: NDArray[np.int64],
+    groups: Groups,
+    *,
+    k: int,
+    seed: int,
+    resamples: int,
+) -> list[dict[str, GroupFigures]]:
+    """The figures of every model by group, over the same resamples."""
+    found: list[dict[str, GroupFigures]] = [{} for _ in ranks]
     for name, mask in groups.masks.items():
-        own, people = ranks[mask], users[mask]
-
-        def figure(values: NDArray[np.float64], people: NDArray[np.int64] = people) -> Figure:
-            low, high = interval(values, users=people, seed=seed, resamples=resamples)
-            return Figure(value=float(values.mean()), low=low, high=high)
-
-        measured[name] = GroupFigures(
-            cases=int(mask.sum()),
-            users=len(np.unique(people)),
-            hit_rate=figure(hits(own, k)),
-            ndcg=figure(gains(own, k)),
-            mrr=figure(1 / own),
-        )
-    return measured
+        people = users[mask]
+        columns = [
+            column for own in ranks for column in (hits(own[mask], k), gains(own[mask], k), 1 / own[mask])
+        ]
+        values = np.stack(columns, axis=1)  # (cases, 3 x models)
+        drawn = _draw_means(values, people, seed, resamples)
+        figures = [
+            Figure(value=float(value), low=low, high=high)
+            for value, (low, high) in zip(values.mean(axis=0), _ends(drawn, values), strict=True)
+        ]
+        for number, own in enumerate(found):
+            hit, gain, reciprocal = figures[3 * number : 3 * number + 3]
+            own[name] = GroupFigures(
+                cases=int(mask.sum()),
+                users=len(np.unique(people)),
+                hit_rate=hit,
+                ndcg=gain,
+                mrr=reciprocal,
+            )
+    return found
 
 
 def compare_all(
@@ -135,19 +149,33 @@ def compare_all(
     seed: int,
     resamples: int,
 ) -> list[Compared]:
-    """Every pair once, in the order of names."""
+    """Every pair once, in the order of names; the figures are those of `ranking.compare`."""
+    pairs = list(combinations(range(len(names)), 2))
+    if not pairs:
+        return []
+    gained = np.stack([gains(own, k) for own in ranks], axis=1)
+    better = np.stack([gained[:, a] - gained[:, b] for a, b in pairs], axis=1)
+    ends = _ends(_draw_means(better, users, seed, resamples), better)
     found = []
-    for a in range(len(names)):
-        for b in range(a + 1, len(names)):
-            one = compare(ranks[a], ranks[b], users=users, k=k, seed=seed, resamples=resamples)
-            found.append(
-                Compared(
-                    a=names[a],
-                    b=names[b],
-                    difference=one.difference,
-                    low=one.low,
-                    high=one.high,
-                    verdict=one.verdict,
-                )
+    for (a, b), difference, (low, high) in zip(pairs, better.mean(axis=0), ends, strict=True):
+        one = Comparison(float(difference), low, high, len(better), len(np.unique(users)))
+        found.append(
+            Compared(
+                a=names[a], b=names[b], difference=one.difference, low=low, high=high, verdict=one.verdict
             )
+        )
     return found
+
+
+def _draw_means(values: Array, users: NDArray[np.int64], seed: int, resamples: int) -> Array:
+    """Means of each column over every resample of users, (resamples, columns)."""
+    blocks = draw_weights(len(values), seed=seed, resamples=resamples, groups=users)
+    return np.concatenate([weights @ values / weights.sum(axis=1, keepdims=True) for weights in blocks])
+
+
+def _ends(drawn: Array, values: Array) -> list[tuple[float, float]]:
+    """The 95 % interval of each column; all that was seen, where one case draws nothing else."""
+    return [
+        percentiles(drawn[:, column]) or (float(values[:, column].min()), float(values[:, column].max()))
+        for column in range(values.shape[1])
+    ]

@@ -22,7 +22,7 @@ from malmoi.core.store import Artifact
 from malmoi.users.base import FitContext
 from malmoi.users.logs import Logs, load_logs
 from malmoi.users.ranking import Ranker, Ranks, rank_cases
-from malmoi.users.report.figures import ModelFigures, Results, compare_all, find_groups, measure
+from malmoi.users.report.figures import ModelFigures, Results, compare_all, find_groups, measure_all
 from malmoi.users.simulate import SimulationSettings
 from malmoi.users.splits import Split, SplitSettings
 from malmoi.users.stages import check_settings, open_kind
@@ -94,23 +94,25 @@ class EvalStage(Stage[EvalConfig]):
             note for artifact in models.values() if (note := _check_fair(artifact, inputs["logs"], config))
         ]
         entries = [*_own(models), *_baselines(config, split, context), *_best(inputs["logs"], context)]
-        figures, ranks = [], []
+        asked = [_ranks_of(entry, split, config, context) for entry in entries]
+        ranks = [found for found, _, _ in asked]
         train = split.train if config.on == "train" else split.known
         groups = find_groups(split.test, train, config.few)
-        for entry in entries:
-            found, seconds, fit_seconds = _ranks_of(entry, split, config, context)
-            ranks.append(found)
-            options = {"k": config.k, "seed": context.seed, "resamples": config.resamples}
-            figures.append(
-                ModelFigures(
-                    name=entry.name,
-                    kind=entry.kind,
-                    artifact=entry.artifact,
-                    seconds=round(seconds, 3),
-                    fit_seconds=None if fit_seconds is None else round(fit_seconds, 3),
-                    groups=measure(found, split.test.user, groups, **options),
-                )
+        users = split.test.user
+        measured = measure_all(
+            ranks, users, groups, k=config.k, seed=context.seed, resamples=config.resamples
+        )
+        figures = [
+            ModelFigures(
+                name=entry.name,
+                kind=entry.kind,
+                artifact=entry.artifact,
+                seconds=round(seconds, 3),
+                fit_seconds=None if fit_seconds is None else round(fit_seconds, 3),
+                groups=own,
             )
+            for entry, (_, seconds, fit_seconds), own in zip(entries, asked, measured, strict=True)
+        ]
         results = Results(
             logs=inputs["logs"].id,
             split=config.split.model_dump(mode="json"),
@@ -118,14 +120,14 @@ class EvalStage(Stage[EvalConfig]):
             k=config.k,
             items=len(logs.items),
             cases=len(split.test),
-            users=len(np.unique(split.test.user)),
+            users=len(np.unique(users)),
             seed=context.seed,
             models=tuple(figures),
             comparisons=tuple(
                 compare_all(
                     [entry.name for entry in entries],
                     ranks,
-                    split.test.user,
+                    users,
                     k=config.k,
                     seed=context.seed,
                     resamples=config.resamples,

@@ -1,0 +1,81 @@
+"""Finding what the commands of `malmoi users` are given by name."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from malmoi.core.recipe import Recipe
+    from malmoi.core.store import Artifact, Store
+
+SUFFIX = "-logs"
+"""Of the artifact that `malmoi users import --name NAME` makes."""
+
+
+def find_logs(store: "Store", name: str) -> "Artifact":
+    """The logs of this id, or the newest of this name, with or without "-logs".
+
+    Raises:
+        UnknownName: there are none; the message names the nearest.
+    """
+    from malmoi.core.errors import UnknownName
+
+    found = store.artifacts("logs")
+    for artifact in reversed(found):
+        if artifact.id == name or artifact.manifest.name in (name, name + SUFFIX):
+            return artifact
+    known = {artifact.manifest.name for artifact in found}
+    raise UnknownName("logs", name, known, fix="Make some: malmoi users import, or malmoi users simulate.")
+
+
+def short_name(logs: "Artifact") -> str:
+    """What recipes over these logs are called, so that their artifacts sort beside them."""
+    return logs.manifest.name.removesuffix(SUFFIX)[:30].rstrip("._-") or "users"
+
+
+def build_recipe(
+    name: str, stage: str, table: Mapping[str, Any], *, seed: int, overrides: Sequence[tuple[str, ...]] = ()
+) -> "Recipe":
+    """A recipe of one stage.
+
+    Args:
+        name: of the recipe.
+        stage: of the stage; the artifact is called "name-stage".
+        table: the stage's.
+        seed: of the recipe.
+        overrides: (prefix, "a.b=c"): settings below a table of the stage.
+
+    Raises:
+        ConfigError: a wrong setting; the message names it.
+    """
+    from malmoi.core.config import ConfigTree, parse_override
+    from malmoi.core.recipe import check_recipe
+    from malmoi.factory.stages import build_stages
+
+    tree = ConfigTree()
+    tree.merge({"name": name, "seed": seed, "stages": {stage: dict(table)}}, origin="the command")
+    for *prefix, override in overrides:
+        path, text = parse_override(override)
+        tree.put(("stages", stage, *prefix, *path), text, None, origin=f"--set {override}")
+    return check_recipe(tree, build_stages())
+
+
+def run_recipe(recipe: "Recipe", home: Path, *, quiet: bool, data: Path | None = None) -> "Artifact":
+    """Run a recipe of one stage with progress; what it made, or had made before."""
+    from click import echo
+    from click.exceptions import Exit
+
+    from malmoi.cli.live import open_progress
+    from malmoi.core.runner import RunOptions
+    from malmoi.core.runner import run_recipe as run
+
+    try:
+        with open_progress(quiet=quiet) as progress:
+            options = RunOptions(home=home, data=data, progress=progress)
+            finished = run(recipe, options)
+    except KeyboardInterrupt:
+        echo("Stopped. The same command goes on from here.", err=True)
+        raise Exit(130) from None
+    made = finished.record.stages[-1].artifact
+    assert made is not None, "a finished stage has made an artifact"
+    return options.store.artifact(made)
