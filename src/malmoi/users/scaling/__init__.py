@@ -1,0 +1,1 @@
+"""How a model of users gets better with compute, batch size, history and data."""
