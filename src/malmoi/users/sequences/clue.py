@@ -28,6 +28,7 @@ from malmoi.core.files import write_json
 from malmoi.core.stage import NEUTRAL
 from malmoi.factory.tokenizer.tokenizer import Tokenizer
 from malmoi.factory.tokenizer.writing import write_tokenizer
+from malmoi.factory.train.schedule import ScheduleSettings
 from malmoi.users.base import FitContext, UserModelSettings
 from malmoi.users.logs import History, Items, Logs, load_items, save_items
 from malmoi.users.sequences.clue_features import FeatureReader, KnownTexts, user_features
@@ -56,10 +57,16 @@ class CLUESettings(UserModelSettings):
     views: ViewKind = "services"
     """What is contrasted: two services, or two groups of services."""
     batch_size: int = Field(512, ge=2)
-    """Users of a step; each is told apart from all others of the step."""
+    """Users of a step at most; each is told apart from all others of the step."""
     cache_chunk: int | None = Field(None, ge=1, json_schema_extra=NEUTRAL)
     """Rows at once where the batch does not fit memory (cached gradients); none: all."""
-    training: TrainingSettings = TrainingSettings(num_steps=1000, max_norm=0.1)
+    training: TrainingSettings = TrainingSettings(
+        num_steps=1000,
+        max_norm=0.1,
+        # The paper's optimiser is not known. A slow start keeps all vectors from becoming alike at first.
+        schedule=ScheduleSettings(kind="cosine", warmup_share=0.1, final_share=0.1),
+        eps=1e-8,
+    )
     """How the encoder is trained."""
     head: HeadSettings = HeadSettings()
     """How its frozen features become a ranking."""

@@ -6,8 +6,8 @@ B users of this rank, G of all ranks, D numbers a vector.
 
 Source: the objective of CLUE (arXiv 2111.11294) after the published description: the same user in two
 services against the other users. Ours, for want of the paper's: the symmetric form and the learnable scale
-of CLIP (Radford et al. 2021, arXiv 2103.00020, section 2.3), and what is masked: pairs that no encoder could
-tell apart are no negatives.
+of CLIP (Radford et al. 2021, arXiv 2103.00020, section 2.3) with another beginning, and what is masked: pairs
+that no encoder could tell apart are no negatives.
 """
 
 import math
@@ -18,8 +18,11 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn import functional
 
-FIRST_SCALE = math.log(1 / 0.07)
+FIRST_SCALE = 1.0
+"""Of s. CLIP begins at ln(1 / 0.07); untrained vectors then have a loss far above ln B, and the quickest way
+down is to make all of them alike (measured: the loss stayed at ln B for 150 steps)."""
 LARGEST_SCALE = math.log(100.0)
+_SPEED = 10.0  # s is 10 times its parameter, so that it can get from 1 to 4.6 in some hundred steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +43,13 @@ class Scale(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.log = nn.Parameter(torch.tensor(FIRST_SCALE))
+        self.log = nn.Parameter(torch.tensor(FIRST_SCALE / _SPEED))
 
     def forward(self) -> Tensor:
         """The scale; a parameter that the last step has moved too far is moved back before it is used."""
         with torch.no_grad():  # as CLIP does; a clamp inside the graph would stop its gradient for ever
-            self.log.clamp_(max=LARGEST_SCALE)
-        return self.log.exp()
+            self.log.clamp_(max=LARGEST_SCALE / _SPEED)
+        return (_SPEED * self.log).exp()
 
 
 def contrastive_loss(a: Tensor, b: Tensor, views: Views, scale: Tensor) -> tuple[Tensor, int]:
