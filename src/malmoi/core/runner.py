@@ -223,7 +223,7 @@ def _run_step(
         artifact = store.adopt(
             out,
             step.stage.kind,
-            f"{recipe.name}-{step.name}"[:90],
+            _artifact_name(recipe, step),
             inputs=[artifact.id for artifact in inputs.values()],
             run=run.id,
             metadata={**metadata, "stage": {"name": step.name, "key": key, **parts}},
@@ -362,6 +362,11 @@ def _parts(step: Step, inputs: Mapping[str, Artifact], options: RunOptions) -> d
         "outside": dict(step.stage.outside(step.config, options.data, options.home)),
         "seed": step.seed,
     }
+
+
+def _artifact_name(recipe: Recipe, step: Step) -> str:
+    """Of the recipe and the stage; of a recipe whose one stage is called as itself the name alone."""
+    return recipe.name if recipe.name == step.name else f"{recipe.name}-{step.name}"[:90]
 
 
 def _key(parts: Mapping[str, Any]) -> str:

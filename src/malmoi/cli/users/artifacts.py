@@ -40,7 +40,7 @@ def build_recipe(
 
     Args:
         name: of the recipe.
-        stage: of the stage; the artifact is called "name-stage".
+        stage: of the stage; the artifact is called "name-stage", or just the name where both are alike.
         table: the stage's.
         seed: of the recipe.
         overrides: (prefix, "a.b=c"): settings below a table of the stage.

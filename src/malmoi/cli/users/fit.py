@@ -13,7 +13,7 @@ from malmoi.cli.users.splitting import split_options, split_table
 @click.command()
 @click.argument("kind")
 @click.option("--logs", required=True, metavar="NAME", help="Logs to learn from: a name or an id.")
-@click.option("--name", help="Of the model: LOGS-NAME.  [default: KIND]")
+@click.option("--name", help="Of the model.  [default: LOGS-KIND]")
 @click.option(
     "--set",
     "overrides",
@@ -75,13 +75,15 @@ def fit(
         "inputs": {"logs": found.id},
     }
     changes = [("settings", override) for override in overrides]
-    recipe = build_recipe(short_name(found), name or kind, table, seed=seed, overrides=changes)
+    recipe = build_recipe(name or short_name(found), name or kind, table, seed=seed, overrides=changes)
     made = run_recipe(recipe, home, quiet=quiet)
     if as_json:
         shown = {"artifact": made.id, "name": made.manifest.name, **made.manifest.metadata}
         click.echo(json.dumps(shown, ensure_ascii=False))
         return
     click.echo(f"made {made.id}")
+    if name is not None and made.manifest.name != name:
+        click.echo(f"  The same model had been fitted before; it keeps the name {made.manifest.name}.")
     click.echo(f'  ask:  malmoi users recommend {made.manifest.name} --history "..."')
     if on != "all":
         click.echo(f"  test: malmoi users eval {made.manifest.name} --logs {logs}")
