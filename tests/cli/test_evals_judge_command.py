@@ -23,6 +23,7 @@ class Judge(ScriptedEngine):
     def __init__(self) -> None:
         super().__init__((), name="judge", context_length=100_000)
         self.asked = 0
+        self.told = ""
 
     async def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Completion]:
         return [self._judge(prompt) for prompt in prompts]
@@ -30,6 +31,7 @@ class Judge(ScriptedEngine):
     def _judge(self, prompt: Prompt) -> Completion:
         assert isinstance(prompt, Chat)
         self.asked += 1
+        self.told = prompt.messages[0].content
         mark = re.search(r"VERDICT-\w+", prompt.messages[0].content)
         assert mark is not None
         texts = re.findall(r"<(text-\w+)>\n(.*?)\n</\1>", prompt.messages[1].content, re.DOTALL)
@@ -124,3 +126,35 @@ def test_a_file_that_holds_no_questions_is_refused(home: Path, tmp_path: Path) -
     path.write_text("nothing\n", encoding="utf-8")
     with pytest.raises(InvalidInput, match=r"no\.jsonl, line 1"):
         call(path, "--model", "short", "--judge", "judge", "--home", home)
+
+
+@pytest.mark.parametrize(
+    ("turn", "korean"), [("Speak of the spring, please.", False), ("봄을 말해요.", True)]
+)
+def test_the_judge_is_asked_in_the_language_of_the_questions(
+    home: Path,
+    engines: dict[str, ScriptedEngine],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    turn: str,
+    korean: bool,
+) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    row = {"question_id": 1, "category": "writing", "turns": [turn]}
+    (folder / "question.jsonl").write_text(json.dumps(row, ensure_ascii=False) + "\n", encoding="utf-8")
+    monkeypatch.chdir(folder)
+    shown = call("question.jsonl", "--model", "short", "--judge", "judge", "--home", home)
+    judge = engines["judge"]
+    assert isinstance(judge, Judge)
+    assert bool(re.search(r"[가-힣]", judge.told)) == korean
+    assert "judged/mine" in Path(shown.rpartition("look: ")[2].strip()).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("against", "steps"), [((), 4), (("--against", "long"), 6)])
+def test_answers_and_judgements_are_both_progress(
+    home: Path, engines: dict[str, ScriptedEngine], questions: Path, against: tuple[str, ...], steps: int
+) -> None:
+    asked = ("judge", str(questions), "--model", "short", *against, "--judge", "judge", "--home", str(home))
+    result = CliRunner().invoke(evals, asked, catch_exceptions=False)
+    assert f"  {steps} conversations" in result.stderr

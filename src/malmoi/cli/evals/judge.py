@@ -18,9 +18,7 @@ from malmoi.cli.options import home_option
 @click.option(
     "--language",
     type=click.Choice(["ko", "en"]),
-    default="ko",
-    show_default=True,
-    help="Of the judge's prompts.",
+    help="Of the judge's prompts.  [default: that of most questions]",
 )
 @click.option("--limit", type=click.IntRange(1), help="Only the first questions.")
 @click.option(
@@ -39,7 +37,7 @@ def judge(
     model: str,
     judge_name: str,
     against: str | None,
-    language: str,
+    language: str | None,
     limit: int | None,
     max_tokens: int,
     seed: int,
@@ -57,6 +55,7 @@ def judge(
     question.jsonl. Without --against every answer is scored from 1 to 10. Stop it whenever you like: the same
     command goes on from there.
     """  # noqa: D301 - \b is click's mark for text that keeps its lines
+    from collections import Counter
     from datetime import UTC, datetime
 
     from malmoi.cli.live import open_progress
@@ -71,7 +70,11 @@ def judge(
     from malmoi.evals.results import EvalResult
 
     asked = read_questions(questions)[:limit]
-    name = (questions.parent if questions.name == "question.jsonl" else questions).stem
+    if language is None:
+        told = Counter(question.language for question in asked)
+        language = "en" if told["en"] > told["ko"] else "ko"
+    path = questions.resolve()  # so that a question.jsonl in the present folder has a folder's name
+    name = path.parent.name if path.name == "question.jsonl" else path.stem
     identity = identify(model, home=home)
     ledger = Ledger(ledger_path(home, identity))
     started = datetime.now(UTC)

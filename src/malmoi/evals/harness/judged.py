@@ -108,7 +108,8 @@ def judge_questions(
         answers = KeptEngine(engines.writer(), model=model.key, ledger=ledger)
         other = keep(against) if against is not None else None
         judging = keep(judge)
-        with progress.task(f"Judge {name}", total=len(questions), unit="questions") as task:
+        steps = len(questions) * (2 if other is None else 3)  # each model answers, then the judge speaks
+        with progress.task(f"Answer and judge {name}", total=steps, unit="conversations") as task:
             if other is None:
                 work = judge_conversations(
                     questions, answers, judging,

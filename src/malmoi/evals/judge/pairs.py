@@ -52,10 +52,12 @@ async def compare_conversations(
         judge_max_tokens: of a judgement.
         seed: of the answers.
         key: of the fences around judged texts; None: a new one, known to nobody.
-        progress: called after each question.
+        progress: called after each conversation that a model has held, and after each that is judged.
     """
-    ones = await hold_conversations(questions, first, max_tokens=max_tokens, seed=seed)
-    others = await hold_conversations(questions, second, max_tokens=max_tokens, seed=seed)
+    ones, others = [
+        await hold_conversations(questions, model, max_tokens=max_tokens, seed=seed, progress=progress)
+        for model in (first, second)
+    ]
     held = {one.question.id: (one, other) for one, other in zip(ones, others, strict=True)}
     secret = secrets.token_bytes(16) if key is None else key
     sampling = Sampling(max_tokens=judge_max_tokens, temperature=0.0, seed=seed)

@@ -54,9 +54,11 @@ async def judge_conversations(
         judge_max_tokens: of a judgement.
         seed: of the answers.
         key: of the fences around judged texts; None: a new one, known to nobody.
-        progress: called after each question.
+        progress: called after each conversation that a model has held, and after each that is judged.
     """
-    conversations = await hold_conversations(questions, model, max_tokens=max_tokens, seed=seed)
+    conversations = await hold_conversations(
+        questions, model, max_tokens=max_tokens, seed=seed, progress=progress
+    )
     held = {conversation.question.id: conversation for conversation in conversations}
     secret = secrets.token_bytes(16) if key is None else key
     sampling = Sampling(max_tokens=judge_max_tokens, temperature=0.0, seed=seed)
