@@ -51,9 +51,7 @@ def expected(model: WordCounts, made: dict[str, list[str]]) -> dict[str, list[fl
 
 def test_vectors_are_those_of_the_model(home: Path, model: WordCounts, tmp_path: Path) -> None:
     made = histories(tmp_path / "in")
-    done = encode_files(
-        home, "word-counts", tmp_path / "in", tmp_path / "out", batch=4, registry=fake_kinds()
-    )
+    done = encode_files(home, "word-counts", tmp_path / "in", tmp_path / "out", batch=4, kinds=fake_kinds)
     assert done == 21
     assert read(tmp_path / "out") == expected(model, made)
     schema = pq.read_schema(tmp_path / "out" / "part-0.parquet")
@@ -64,16 +62,16 @@ def test_vectors_are_those_of_the_model(home: Path, model: WordCounts, tmp_path:
 def test_what_is_there_is_not_made_again(home: Path, model: WordCounts, tmp_path: Path) -> None:
     histories(tmp_path / "in")
     for count in (21, 0):
-        done = encode_files(home, "word-counts", tmp_path / "in", tmp_path / "out", registry=fake_kinds())
+        done = encode_files(home, "word-counts", tmp_path / "in", tmp_path / "out", kinds=fake_kinds)
         assert done == count
     (tmp_path / "out" / "part-1.parquet").unlink()
-    assert encode_files(home, "word-counts", tmp_path / "in", tmp_path / "out", registry=fake_kinds()) == 7
+    assert encode_files(home, "word-counts", tmp_path / "in", tmp_path / "out", kinds=fake_kinds) == 7
 
 
 def test_an_empty_file(home: Path, model: WordCounts, tmp_path: Path) -> None:
     histories(tmp_path / "in", files=1, rows=0)
     file = tmp_path / "in" / "part-0.parquet"
-    assert encode_files(home, "word-counts", file, tmp_path / "out", registry=fake_kinds()) == 0
+    assert encode_files(home, "word-counts", file, tmp_path / "out", kinds=fake_kinds) == 0
     assert pq.read_table(tmp_path / "out" / "part-0.parquet").num_rows == 0
 
 
@@ -89,29 +87,29 @@ def test_an_empty_file(home: Path, model: WordCounts, tmp_path: Path) -> None:
 def test_files_of_another_form(home: Path, tmp_path: Path, columns: dict[str, Any], message: str) -> None:
     pq.write_table(pa.table(columns), tmp_path / "x.parquet")
     with pytest.raises(InvalidInput, match=message):
-        encode_files(home, "word-counts", tmp_path / "x.parquet", tmp_path / "out", registry=fake_kinds())
+        encode_files(home, "word-counts", tmp_path / "x.parquet", tmp_path / "out", kinds=fake_kinds)
 
 
 def test_files_that_are_none(home: Path, tmp_path: Path) -> None:
     (tmp_path / "x.parquet").write_bytes(b"not parquet at all")
     with pytest.raises(InvalidInput, match="no Parquet file"):
-        encode_files(home, "word-counts", tmp_path / "x.parquet", tmp_path / "out", registry=fake_kinds())
+        encode_files(home, "word-counts", tmp_path / "x.parquet", tmp_path / "out", kinds=fake_kinds)
     with pytest.raises(InvalidInput, match=r"no \.parquet file"):
-        encode_files(home, "word-counts", tmp_path / "gone", tmp_path / "out", registry=fake_kinds())
+        encode_files(home, "word-counts", tmp_path / "gone", tmp_path / "out", kinds=fake_kinds)
 
 
 def test_a_model_without_vectors_is_refused(home: Path, model: WordCounts, tmp_path: Path) -> None:
     store_model(home, FirstItems(model.items), "first-items")
     histories(tmp_path / "in")
     with pytest.raises(Unsupported):
-        encode_files(home, "first-items", tmp_path / "in", tmp_path / "out", registry=fake_kinds())
+        encode_files(home, "first-items", tmp_path / "in", tmp_path / "out", kinds=fake_kinds)
 
 
 @pytest.mark.skipif(find_spec("ray") is not None, reason="ray is installed")
 def test_what_ray_needs_is_said(home: Path, model: WordCounts, tmp_path: Path) -> None:
     histories(tmp_path / "in")
     with pytest.raises(MissingExtra, match=r"\[ray\]"):
-        encode_files(home, "word-counts", tmp_path / "in", tmp_path / "out", ray=True, registry=fake_kinds())
+        encode_files(home, "word-counts", tmp_path / "in", tmp_path / "out", ray=True, kinds=fake_kinds)
 
 
 @pytest.mark.slow
@@ -123,9 +121,10 @@ def test_ray_makes_the_same_vectors(home: Path, model: WordCounts, tmp_path: Pat
     import ray
 
     made = histories(tmp_path / "in")
-    ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False)
+    # An actor holds one of these (they are counted, not used); reading and writing need others.
+    ray.init(num_cpus=3, include_dashboard=False, log_to_driver=False)
     try:
-        options: dict[str, Any] = {"batch": 4, "registry": fake_kinds()}
+        options: dict[str, Any] = {"batch": 4, "kinds": fake_kinds}
         assert encode_files(home, "word-counts", tmp_path / "in", tmp_path / "ray", ray=True, **options) == 21
         encode_files(home, "word-counts", tmp_path / "in", tmp_path / "here", **options)
     finally:

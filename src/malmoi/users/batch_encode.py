@@ -11,9 +11,9 @@ vectors are equal. On one machine every finished file stays, and a run that was 
 one.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -21,9 +21,10 @@ from malmoi.core.errors import InvalidInput, MissingExtra
 from malmoi.core.files import write_bytes
 from malmoi.core.registry import Registry
 from malmoi.core.stage import Progress, SilentProgress
-from malmoi.users.base import Recommender
+from malmoi.users.base import Recommender, build_user_models
 from malmoi.users.opening import OpenModel, open_model
 
+Kinds: TypeAlias = Callable[[], Registry[type[Recommender]]]
 _COLUMNS = ("user", "texts")
 
 
@@ -36,7 +37,7 @@ def encode_files(
     ray: bool = False,
     batch: int = 256,
     concurrency: int = 1,
-    registry: Registry[type[Recommender]] | None = None,
+    kinds: Kinds = build_user_models,
     progress: Progress | None = None,
 ) -> int:
     """Encode the histories of a Parquet file, or of all in a folder.
@@ -49,7 +50,7 @@ def encode_files(
         ray: through Ray Data (the extra [ray]); else in this process.
         batch: histories encoded at once.
         concurrency: models that work at the same time, with Ray.
-        registry: kinds of models; None: all that are installed.
+        kinds: gives the kinds of models; a function, since a registry does not travel to other processes.
         progress: where it tells how far it is.
 
     Returns:
@@ -67,8 +68,8 @@ def encode_files(
         _check_columns(file)
     target.mkdir(parents=True, exist_ok=True)
     if ray:
-        return _encode_by_ray(home, model, files, target, batch, concurrency, registry)
-    opened = open_model(home, model, registry=registry)
+        return _encode_by_ray(home, model, files, target, batch, concurrency, kinds)
+    opened = open_model(home, model, registry=kinds())
     return _encode_here(opened, files, target, batch, progress or SilentProgress())
 
 
@@ -146,8 +147,8 @@ def _check_columns(file: Path) -> None:
 class _Actor:
     """Opens the model once in a process of Ray, and encodes batches."""
 
-    def __init__(self, home: str, model: str, registry: Registry[type[Recommender]] | None) -> None:
-        self._opened = open_model(Path(home), model, registry=registry)
+    def __init__(self, home: str, model: str, kinds: Kinds) -> None:
+        self._opened = open_model(Path(home), model, registry=kinds())
 
     def __call__(self, rows: Any) -> Any:
         columns = rows.to_pydict()
@@ -161,7 +162,7 @@ def _encode_by_ray(
     target: Path,
     batch: int,
     concurrency: int,
-    registry: Registry[type[Recommender]] | None,
+    kinds: Kinds,
 ) -> int:
     try:
         import ray.data
@@ -170,7 +171,7 @@ def _encode_by_ray(
     rows = ray.data.read_parquet([str(file) for file in files], columns=list(_COLUMNS))
     made = rows.map_batches(
         _Actor,
-        fn_constructor_args=(str(home), model, registry),
+        fn_constructor_args=(str(home), model, kinds),
         batch_format="pyarrow",
         batch_size=batch,
         concurrency=concurrency,
