@@ -233,4 +233,7 @@ def test_the_command(settings: RedteamSettings, home: Path, tmp_path: Path, monk
     assert str(home / "redteam" / "regression.jsonl") in done.output
     shown = CliRunner().invoke(cli, [*arguments, "--json"], catch_exceptions=False)
     assert json.loads(shown.output)["suite"] == "redteam"
+    unnamed = [argument for argument in arguments if argument not in ("--classifier", str(folder))]
+    none_yet = CliRunner().invoke(cli, unnamed)  # without the option: the newest in the store
+    assert "malmoi safety train" in str(none_yet.exception)
     shutil.rmtree(home)

@@ -19,8 +19,8 @@ def find_classifier(name: str, home: Path) -> Path:
     from malmoi.core.errors import InvalidInput, UnknownName
     from malmoi.core.store import Store
 
-    if Path(name).is_dir():
-        return Path(name)
+    if (folder := Path(name).expanduser()).is_dir():
+        return folder
     found = Store(home / "store").artifacts("classifier")
     named = [one for one in found if name in ("latest", one.id, one.manifest.name)]
     if named:

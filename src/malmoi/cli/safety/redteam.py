@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 @click.option("--attacker", metavar="NAME", help="Model that writes the attacks.  [default: the same]")
 @click.option(
     "--classifier",
-    required=True,
-    metavar="ARTIFACT",
-    help="Classifier that judges the answers: id or folder.",
+    default="latest",
+    show_default=True,
+    metavar="NAME",
+    help="Classifier that judges the answers: an id or name in the store, a folder, or `latest`.",
 )
 @click.option(
     "--seeds",
@@ -95,16 +96,17 @@ def redteam(
     questions are asked beside them: a model that refuses those is too careful. Stop it whenever you like; the
     same command goes on, and asks nothing twice.
 
-    Example: malmoi safety redteam --model standard --classifier classifier-safety-1a2b3c --data data
+    Example: malmoi safety redteam --model standard --attacker small --data data
     """
     import asyncio
 
     from malmoi.cli.live import open_progress
+    from malmoi.cli.safety.figures import find_classifier
     from malmoi.evals.redteam.run import RedteamSettings, run_redteam
 
     settings = RedteamSettings(
         model=model,
-        classifier=classifier,
+        classifier=str(find_classifier(classifier, home)),
         attacker=attacker,
         seeds=seeds,
         data=data,
