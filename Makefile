@@ -9,7 +9,7 @@ TEST_MODEL := $(TEST_HOME)/models/small/model.gguf
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help up setup setup-train setup-dev test test-quick check fix bench docs packages clean
+.PHONY: help up setup setup-train setup-dev test test-quick check fix bench bench-peers docs packages clean
 
 help:  ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -43,6 +43,8 @@ fix: setup-dev  ## mend what can be mended by itself
 bench: setup  ## measure this machine (ARGS="gateway" for one)
 	$(BIN)/malmoi bench $(ARGS)
 
+bench-peers: .venv-peers/ready  ## make .venv-peers with what bench users compares with
+
 docs: setup-dev  ## write the reference pages under docs/ anew
 	$(BIN)/python scripts/reference.py
 	$(BIN)/python scripts/task_list.py
@@ -51,7 +53,7 @@ packages:  ## Debian packages of the tests: a browser, Korean fonts, PostgreSQL
 	@scripts/debian-packages.sh
 
 clean:  ## remove .venv, .cache and what the tools left
-	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	rm -rf .venv .venv-peers .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
 
 .venv/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -78,3 +80,9 @@ clean:  ## remove .venv, .cache and what the tools left
 
 $(TEST_MODEL): | .venv/dev
 	$(BIN)/malmoi models add small --home $(TEST_HOME)
+
+# An environment of its own: it needs older releases of what we stand on.
+.venv-peers/ready:
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/pip install -q "rectools[torch]==0.19.0" "$(TORCH)"
+	touch $@

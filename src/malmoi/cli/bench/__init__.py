@@ -21,6 +21,10 @@ BENCHES = {
     ),
     "evals": ("malmoi.cli.bench.evals", "scoring against lm-eval's own Hugging Face backend"),
     "guard": ("malmoi.cli.bench.guard", "what the guard costs, and how it finds personal data"),
+    "users": (
+        "malmoi.cli.bench.users",
+        "recommenders against rectools, speed of vectors and recommendations",
+    ),
 }
 
 
@@ -36,7 +40,7 @@ BENCHES = {
 @click.option(
     "--data",
     type=click.Path(file_okay=False, path_type=Path),
-    help="factory, evals: folder of your texts or tasks.  [default: generated ones]",
+    help="factory, evals, users: folder of your texts, tasks or logs.  [default: generated ones]",
 )
 @click.option(
     "--recipe", default="tiny-ko", show_default=True, metavar="NAME", help="factory: recipe to measure."

@@ -1,0 +1,1 @@
+"""What `malmoi bench users` measures: training against an existing library, encoding, recommending."""
