@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from malmoi.users.graphs.files import sparse_features
-from malmoi.users.graphs.graph import Graph, undirected
+from malmoi.users.graphs.graph import Graph, sparse_features, undirected
 
 
 def communities(seed: int = 0, *, nodes: int = 90, classes: int = 3) -> Graph:
@@ -11,9 +10,9 @@ def communities(seed: int = 0, *, nodes: int = 90, classes: int = 3) -> Graph:
     random = np.random.default_rng(seed)
     labels = np.arange(nodes) % classes
     same = labels[:, None] == labels[None, :]
-    there = np.triu(random.random((nodes, nodes)) < np.where(same, 0.12, 0.01), 1)
+    there = np.triu(random.random((nodes, nodes)) < np.where(same, 0.2, 0.01), 1)
     words = random.random((nodes, 8 * classes)) < np.where(
-        np.arange(8 * classes)[None] // 8 == labels[:, None], 0.35, 0.15
+        np.arange(8 * classes)[None] // 8 == labels[:, None], 0.5, 0.1
     )
     order = random.permutation(nodes)
     return Graph(
@@ -21,6 +20,6 @@ def communities(seed: int = 0, *, nodes: int = 90, classes: int = 3) -> Graph:
         labels=labels,
         edges=undirected(np.stack(np.nonzero(there))),
         train=np.sort(order[:15]),
-        validation=np.sort(order[15:45]),
-        test=np.sort(order[45:]),
+        validation=np.sort(order[15 : 15 + (nodes - 15) * 2 // 5]),
+        test=np.sort(order[15 + (nodes - 15) * 2 // 5 :]),
     )

@@ -9,7 +9,7 @@ import pytest
 from small_graphs import communities
 
 from malmoi.core.errors import InvalidInput, MalmoiError, NotFound
-from malmoi.users.graphs.files import from_geometric, read_graph, write_npz
+from malmoi.users.graphs.files import read_graph, write_npz
 from malmoi.users.graphs.graph import UNLABELLED, draw_split
 
 
@@ -151,6 +151,8 @@ def test_a_data_set_of_pytorch_geometric(tmp_path: Path) -> None:
     pytest.importorskip("torch_geometric", reason="the extra [graph] is not installed")
     import torch
     from torch_geometric.data import Data, InMemoryDataset
+
+    from malmoi.users.graphs.geometric import from_geometric
 
     graph = communities()
     masks = {}

@@ -117,9 +117,16 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     Raises:
         InvalidInput: neither.
     """
-    if "," not in text and text.strip().isdecimal() and 1 <= int(text) <= 1000:
-        return tuple(range(int(text)))
-    return _numbers(text, "--seeds")
+    from malmoi.core.errors import InvalidInput
+
+    found = _numbers(text, "--seeds")
+    if "," in text:
+        return found
+    if not 1 <= found[0] <= 1000:
+        raise InvalidInput(
+            f"--seeds {text} is no number of seeds.", fix="Give 1 to 1000, or a list such as 3,5."
+        )
+    return tuple(range(found[0]))
 
 
 def _numbers(text: str, option: str) -> tuple[int, ...]:

@@ -9,16 +9,17 @@
 Nothing is unpickled: .npz is read without objects, data.pt by torch's loader of tensors alone.
 """
 
-import warnings
 import zipfile
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from malmoi.core.errors import InvalidInput, MissingExtra, NotFound
-from malmoi.users.graphs.graph import Features, Graph, check_graph, undirected
+from malmoi.core.errors import InvalidInput, NotFound
+from malmoi.users.graphs.graph import Features, Graph, check_graph, mutual
 from malmoi.users.graphs.tables import read_tables
 
 _ARRAYS = (
@@ -38,13 +39,13 @@ def read_graph(path: Path) -> Graph:
     if path.is_file() and path.suffix == ".npz":
         return read_npz(path)
     if path.is_file() and path.suffix == ".pt":
-        return read_geometric(path)
+        return _read_geometric(path)
     if path.is_dir():
         if (path / "edges.csv").is_file():
             return read_tables(path)
         found = sorted(path.glob("processed/data.pt")) or sorted(path.glob("*/processed/data.pt"))
         if len(found) == 1:
-            return read_geometric(found[0])
+            return _read_geometric(found[0])
         files = sorted(path.glob("*.npz"))
         if len(files) == 1:
             return read_npz(files[0])
@@ -65,7 +66,7 @@ def read_npz(path: Path) -> Graph:
         InvalidInput: an array is missing or wrong.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             missing = [name for name in _ARRAYS if name not in file.files]
             if missing:
                 raise InvalidInput(
@@ -93,8 +94,7 @@ def read_npz(path: Path) -> Graph:
         validation=_whole(arrays, "val", path),
         test=_whole(arrays, "test", path),
     )
-    check_graph(graph, str(path))
-    return _with_edges(graph)
+    return mutual(check_graph(graph, str(path)))
 
 
 def write_npz(graph: Graph, path: Path) -> None:
@@ -114,81 +114,10 @@ def write_npz(graph: Graph, path: Path) -> None:
         )
 
 
-def read_geometric(path: Path) -> Graph:
-    """The graph in a `processed/data.pt` that PyTorch Geometric wrote.
-
-    Raises:
-        MissingExtra: PyTorch Geometric is not installed.
-        InvalidInput: the file holds no graph of nodes with features, labels and masks.
-    """
-    import pickle  # for the name of the loader's error alone
-
-    import torch
-
-    try:
-        from torch_geometric.data import Data  # its import makes its classes known to the loader
-    except ModuleNotFoundError as error:
-        raise MissingExtra("reading a data set of PyTorch Geometric", "graph") from error
-    try:
-        # Not torch_geometric's own loader: it falls back to unpickling whatever the file holds.
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about old forms of the file, which either load or fail below
-            loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
-        raise InvalidInput(
-            f"{path} is no data set of PyTorch Geometric that can be read without running code.",
-            fix="Let a current torch_geometric process the data set again, or convert it to .npz.",
-        ) from error
-    values = loaded[0] if isinstance(loaded, tuple) and loaded else loaded
-    return from_geometric(Data.from_dict(values) if isinstance(values, dict) else values, str(path))
-
-
-def from_geometric(data: Any, source: str = "data") -> Graph:
-    """A `torch_geometric.data.Data` as a graph.
-
-    Args:
-        data: with x, y, edge_index, train_mask, val_mask and test_mask; of several splits the first is taken.
-        source: where it came from, for messages.
-
-    Raises:
-        InvalidInput: one of these is missing, or they do not belong together.
-    """
-    wanted = ("x", "y", "edge_index", "train_mask", "val_mask", "test_mask")
-    missing = [name for name in wanted if getattr(data, name, None) is None]
-    if missing:
-        raise InvalidInput(
-            f"{source}: {', '.join(missing)} missing.", fix=f"A graph of nodes has {', '.join(wanted)}."
-        )
-    x, y = data.x.detach().cpu().numpy(), data.y.detach().cpu().numpy()
-    if x.ndim != 2 or y.ndim != 1:
-        raise InvalidInput(f"{source}: x has the shape {x.shape} and y {y.shape}, not (N, F) and (N,).")
-    masks = {name: getattr(data, name).cpu().numpy() for name in wanted[3:]}
-    masks = {name: mask[:, 0] if mask.ndim == 2 else mask for name, mask in masks.items()}
-    train, validation, test = (np.flatnonzero(mask).astype(np.int64) for mask in masks.values())
-    graph = Graph(
-        features=sparse_features(x.astype(np.float32)),
-        labels=y.astype(np.int64),
-        edges=data.edge_index.cpu().numpy().astype(np.int64),
-        train=train,
-        validation=validation,
-        test=test,
-    )
-    check_graph(graph, source)
-    return _with_edges(graph)
-
-
-def sparse_features(whole: NDArray[np.float32]) -> Features:
-    """A whole matrix (N, F) without its zeros."""
-    rows, columns = np.nonzero(whole)
-    indptr = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=len(whole)))]).astype(np.int64)
-    return Features(whole[rows, columns], columns.astype(np.int64), indptr, whole.shape[1])
-
-
-def _with_edges(graph: Graph) -> Graph:
-    """The same with every edge in both directions, once."""
-    from dataclasses import replace
-
-    return replace(graph, edges=undirected(graph.edges))
+def _read_geometric(path: Path) -> Graph:
+    # By name: it needs torch, which is imported for these files alone.
+    read: Callable[[Path], Graph] = import_module("malmoi.users.graphs.geometric").read_geometric
+    return read(path)
 
 
 def _numbers(file: Any, name: str, path: Path) -> NDArray[Any]:

@@ -4,7 +4,7 @@ N nodes, F features, C classes, E edges. Features are rows of a CSR matrix, beca
 users or items have few words of many a node.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,6 +78,18 @@ def undirected(edges: NDArray[np.int64]) -> NDArray[np.int64]:
     both = np.concatenate([edges, edges[::-1]], axis=1)
     both = both[:, both[0] != both[1]]
     return np.ascontiguousarray(np.unique(both, axis=1)).astype(np.int64)
+
+
+def sparse_features(whole: NDArray[np.float32]) -> Features:
+    """A whole matrix (N, F) without its zeros."""
+    rows, columns = np.nonzero(whole)
+    indptr = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=len(whole)))]).astype(np.int64)
+    return Features(whole[rows, columns], columns.astype(np.int64), indptr, whole.shape[1])
+
+
+def mutual(graph: Graph) -> Graph:
+    """The same with every edge in both directions, once."""
+    return replace(graph, edges=undirected(graph.edges))
 
 
 def check_graph(graph: Graph, source: str) -> Graph:

@@ -5,8 +5,9 @@ N nodes, F features, D hidden numbers, C classes, s steps.
     H = sigma(X W0);   Z = softmax(dropout(H || P H || ... || P^s H) W1 + b)
 
 Source: Shin et al. 2020, "Graphs, Entities, and Step Mixture for Enriching Graph Representation", arXiv
-2005.08485, equation 2; the structure regulariser and the settings as its authors' program for Cora has them.
-sigma is ELU as there. Ours: hop sampling by blocks (hops.py).
+2005.08485, equation 2; the settings as its authors' program for Cora has them, without structure regulariser.
+sigma is ELU as there, and D is that of one head, which validates better on Cora than that of all eight. Ours:
+hop sampling by blocks (hops.py).
 
 Cost: a step of training needs P^k H in full but class scores of the labelled nodes only, so dropout and W1
 meet a few hundred rows. Without dropout W1 goes first, (((H W_s) P + H W_(s-1)) P + ...), and a walk carries
@@ -31,7 +32,7 @@ from malmoi.users.graphs.walk import Matrix, feature_matrix, random_walk, walk_b
 class GSMSettings(NodeSettings):
     """GSM; the defaults are those of the Cora program."""
 
-    hidden: int = Field(512, ge=1)
+    hidden: int = Field(64, ge=1)
     """Numbers of a node's hidden vector, D."""
     depth: int = Field(14, ge=1)
     """Steps of the walk, s; blocks 0..s are concatenated."""

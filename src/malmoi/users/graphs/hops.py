@@ -41,7 +41,7 @@ class HopSampler:
 
     def __call__(self, training: bool) -> int:
         """k: uniform over 1..K while training by samples, else K. Draws from torch's random numbers."""
-        if not training or self.mode == "fixed":
+        if not training or self.mode == "fixed" or self.depth == 1:
             return self.depth
         return int(torch.randint(1, self.depth + 1, ()))
 

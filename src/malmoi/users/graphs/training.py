@@ -161,7 +161,7 @@ class _Fit:
         loss = self._loss(scored.logits, "train") + self._rest(scored, state.epoch)
         if not torch.isfinite(loss):
             raise MalmoiError(
-                f"epoch {state.epoch + 1} with seed {self.seed} cannot be taken: its loss is {float(loss)}.",
+                f"epoch {state.epoch + 1} with seed {self.seed} cannot be taken: its loss is {loss.item()}.",
                 fix="Lower learning_rate.",
             )
         loss.backward()
