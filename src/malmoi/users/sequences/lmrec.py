@@ -240,6 +240,7 @@ def _build_training(
         specific_share=settings.specific_share,
         size=settings.lm_batch_size,
         length=settings.length,
+        end=renderer.end,
         seed=context.seed,
     )
     frozen = settings.train == "linears"

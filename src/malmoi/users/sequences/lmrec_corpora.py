@@ -32,6 +32,8 @@ class Rows:
         specific_share: share of rows from the task's logs, on average.
         size: rows of a batch.
         length: tokens of a row.
+        end: EOS. Nothing is to be foretold after it: what follows is another user, and a state that learns
+            to foretell anybody's beginning forgets whose history it has read (seen: L2 then learns nothing).
         seed: of the cuts.
     """
 
@@ -43,11 +45,12 @@ class Rows:
         specific_share: float,
         size: int,
         length: int,
+        end: int,
         seed: int,
     ) -> None:
         self._streams = [specific] if agnostic is None else [specific, agnostic]
         self._share = 1.0 if agnostic is None else specific_share
-        self._size, self._length, self._seed = size, length, seed
+        self._size, self._length, self._end, self._seed = size, length, end, seed
 
     def batch(self, step: int) -> Batch:
         """The rows of a step."""
@@ -60,7 +63,7 @@ class Rows:
             start = int(random.integers(0, max(len(stream) - self._length, 1)))
             ids = stream[start : start + self._length + 1]
             inputs[row, : len(ids) - 1] = ids[:-1]
-            labels[row, : len(ids) - 1] = ids[1:]
+            labels[row, : len(ids) - 1] = np.where(ids[:-1] == self._end, IGNORED, ids[1:])
         return Batch(torch.from_numpy(inputs), torch.from_numpy(labels))
 
 

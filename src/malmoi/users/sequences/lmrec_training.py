@@ -2,6 +2,10 @@
 
 Two loaders with batch sizes of their own feed a step: rows of tokens for L1, pairs of a history and the item
 after it for L2. Lambda falls with half a cosine to a tenth, as the learning rate does.
+
+L1 is a mean over tokens, L2 a sum over the pairs of the batch. The paper does not say so of L2; but then its
+table's lambda times batch is 2.6 to 8.2 for every size, and with a mean, one or two orders of magnitude less,
+L1 takes the decoder over: features of all items become alike and L2 stays at that of a coin (measured).
 """
 
 from collections.abc import Mapping, Sequence
@@ -96,7 +100,7 @@ class LMRecTraining:
             Step(
                 pairs=None if objective == "lm" else self._pairs.batch(step),
                 rows=None if objective == "rec" else self._rows.batch(step),
-                rec_weight=weight if objective == "joint" else 1.0,
+                rec_weight=weight * self.batch_size if objective == "joint" else 1.0,
             )
         ]
 
@@ -108,7 +112,7 @@ class LMRecTraining:
             terms["language"] = self.module.language_loss(part.rows)
             total = total + terms["language"]
         if part.pairs is not None:
-            terms["recommendation"] = self._pair_loss(part.pairs)
+            terms["recommendation"] = self._pair_loss(part.pairs)  # a mean; the weight makes it the sum
             total = total + part.rec_weight * terms["recommendation"]
         return {"loss": total, **terms}
 
