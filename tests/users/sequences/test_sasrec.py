@@ -88,7 +88,7 @@ def test_a_history_of_nothing_known_is_ranked_by_popularity(tmp_path: Path) -> N
 
 
 def test_what_is_saved_scores_the_same(tmp_path: Path) -> None:
-    settings = SETTINGS.model_copy(update={"num_epochs": 2})
+    settings = SETTINGS.model_copy(update={"num_epochs": 2, "validate_epochs": 1, "precision": "bf16"})
     model = SASRec.fit(settings, _rings(30), FitContext(work=tmp_path / "work", home=tmp_path))
     folder = tmp_path / "model"
     folder.mkdir()

@@ -145,8 +145,8 @@ class SASRec:
         if rows:
             batch = pack([known[row] for row in rows])
             self._network.eval()
-            with torch.no_grad():
-                states = self._network(batch)[batch.last].float()  # (B, D)
+            with torch.no_grad(), torch.autocast("cpu", enabled=False):
+                states = self._network(batch)[batch.last]  # (B, D)
                 scores[rows] = (states @ self._network.item.weight.T).numpy()
         return scores
 
