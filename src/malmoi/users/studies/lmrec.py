@@ -1,0 +1,263 @@
+"""What language modelling gives to recommendation: LMRec's variants under one budget (its tables 2, 4, 5).
+
+    lmrec-lm                  L2 alone
+    lmrec                     L1 + lambda * L2 on the task's own logs
+    pretrain-then-finetune    as many steps of L1, then as many of L2
+    70:30 (and so on)         lmrec whose L1 reads 70 % of its rows from the task's logs, the rest from others
+
+Every fit has the same number of steps at most, the same loaders, and stops by the same validation cases; all
+are asked the same cases, full ranking, and are compared user by user with a paired bootstrap. What is done is
+kept under `work`: a study that was killed goes on with the first fit that is missing.
+"""
+
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from malmoi.core.errors import InvalidInput, UnknownName
+from malmoi.core.files import new_directory, write_json
+from malmoi.core.stage import Progress
+from malmoi.users.base import FitContext, Recommender, UserModelSettings, build_user_models
+from malmoi.users.logs import Items, Logs
+from malmoi.users.ranking import compare, gains, hit_rate, interval, rank_cases
+from malmoi.users.splits import Split, hold_out_users, leave_one_out
+
+FIRST, JOINT, STAGED = "lmrec-lm", "lmrec", "pretrain-then-finetune"
+_PRETRAINED = "pretrain"
+
+
+class StudySettings(UserModelSettings):
+    """What is compared, and how."""
+
+    lmrec: dict[str, Any] = Field(default_factory=dict)
+    """Settings of every LMRec; objective, start_from, agnostic and specific_share are the study's."""
+    split: Literal["cold-users", "leave-one-out"] = "cold-users"
+    """Ask users whom no fit has seen, or everybody for the last event."""
+    share: float = Field(0.2, gt=0, le=0.4)
+    """Of the users, for the test; as many validate. With cold-users."""
+    target: str | None = None
+    """The service to recommend; the events of the others become task-agnostic text. None: all services."""
+    ratios: tuple[float, ...] = (0.0, 0.3, 0.5, 0.7)
+    """Shares of the task's own rows in L1; with `target`. The share of 1 is lmrec itself."""
+    baselines: tuple[str, ...] = ("popularity", "item-knn", "markov-knn")
+    """Kinds to report beside, with their own default settings."""
+    seed: int = Field(0, ge=0)
+    """Of the split and of every fit."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One row of the study.
+
+    Attributes:
+        name: of the row.
+        kind: of model.
+        settings: of the fit, as JSON values.
+        after: a variant whose model the fit goes on from.
+    """
+
+    name: str
+    kind: str
+    settings: Mapping[str, Any]
+    after: str | None = None
+
+
+def run_study(
+    settings: StudySettings, logs: Logs, *, work: Path, home: Path, progress: Progress
+) -> dict[str, Any]:
+    """Fit, ask and compare; gives the report as JSON values.
+
+    Args:
+        settings: what is compared.
+        logs: of one or several services.
+        work: keeps finished fits; the same settings and logs find them again.
+        home: Malmoi's home.
+        progress: shows every fit.
+
+    Raises:
+        UnknownName: there is no such service or baseline.
+        InvalidInput: the logs are too small, or a setting is not allowed.
+    """
+    task = logs if settings.target is None else only_service(logs, settings.target)
+    split = _split(settings, task)
+    agnostic = None
+    if settings.target is not None:
+        agnostic = work / "agnostic"
+        if not agnostic.exists():
+            with new_directory(agnostic) as folder:
+                _of_users(logs, split.train).save(folder)
+    variants = list(build_variants(settings, agnostic))
+    ranks: dict[str, NDArray[np.float64]] = {}
+    rows = []
+    for variant in variants:
+        found, facts = _ask(variant, settings, split, work, home, progress)
+        if variant.name == _PRETRAINED:
+            continue
+        ranks[variant.name] = found
+        low, high = interval(gains(found), seed=settings.seed)
+        row = {"name": variant.name, "hr@10": hit_rate(found), "ndcg@10": float(gains(found).mean())}
+        rows.append({**row, "low": low, "high": high, **facts, "settings": dict(variant.settings)})
+        progress.note(
+            f"{variant.name}: HR@10 {row['hr@10']:.4f}, "
+            f"NDCG@10 {row['ndcg@10']:.4f} ({low:.4f} to {high:.4f})"
+        )
+    return {
+        "study": "lmrec",
+        "settings": settings.model_dump(mode="json"),
+        "users": len(task), "items": len(task.items), "events": task.num_events, "cases": len(split.test),
+        "rows": rows,
+        "comparisons": _compared(ranks, settings),
+    }  # fmt: skip
+
+
+def build_variants(settings: StudySettings, agnostic: Path | None) -> Iterator[Variant]:
+    """The rows of the study in the order in which they are fitted.
+
+    Raises:
+        InvalidInput: the base settings hold one that the study sets itself.
+    """
+    own = {"objective", "start_from", "agnostic", "specific_share", "train"} & settings.lmrec.keys()
+    if own:
+        raise InvalidInput(
+            f"the study sets {', '.join(sorted(own))} itself.", fix="Leave it out of the settings of lmrec."
+        )
+    base = dict(settings.lmrec)
+    for kind in settings.baselines:
+        yield Variant(kind, kind, {})
+    yield Variant(FIRST, "lmrec", {**base, "objective": "rec"})
+    yield Variant(JOINT, "lmrec", {**base, "objective": "joint"})
+    yield Variant(_PRETRAINED, "lmrec", {**base, "objective": "lm"})
+    yield Variant(STAGED, "lmrec", {**base, "objective": "rec"}, after=_PRETRAINED)
+    if agnostic is not None:
+        for share in settings.ratios:
+            mixed = {"objective": "joint", "agnostic": str(agnostic), "specific_share": share}
+            yield Variant(ratio_name(share), "lmrec", {**base, **mixed})
+
+
+def ratio_name(share: float) -> str:
+    """Such as 70:30."""
+    return f"{round(100 * share)}:{round(100 * (1 - share))}"
+
+
+def only_service(logs: Logs, service: str) -> Logs:
+    """The events and items of one service; users without any of them are left out.
+
+    Raises:
+        UnknownName: the logs have no such service.
+    """
+    items = logs.items
+    if service not in items.services:
+        raise UnknownName("service", service, items.services)
+    mine = items.service == items.services.index(service)
+    numbers = np.where(mine, np.cumsum(mine) - 1, -1).astype(np.int32)
+    kept = mine[logs.events]
+    counted = np.concatenate([[0], np.cumsum(kept)])
+    chosen = np.flatnonzero(mine).tolist()
+    own = Items(
+        ids=tuple(items.ids[number] for number in chosen),
+        texts=tuple(items.texts[number] for number in chosen),
+        services=(service,),
+        service=np.zeros(len(chosen), np.int16),
+    )
+    offsets = counted[logs.offsets].astype(np.int64)
+    times = None if logs.times is None else np.asarray(logs.times)[kept]
+    every = Logs(logs.users, own, offsets, numbers[logs.events[kept]], times)
+    return every.of_users(np.flatnonzero(every.lengths))
+
+
+def _split(settings: StudySettings, task: Logs) -> Split:
+    if settings.split == "leave-one-out":
+        return leave_one_out(task)
+    return hold_out_users(task, share=settings.share, seed=settings.seed)
+
+
+def _of_users(logs: Logs, train: Logs) -> Logs:
+    """Everything that the users of the training logs did: nobody who is asked gives text either."""
+    known = set(train.users)
+    return logs.of_users([row for row, user in enumerate(logs.users) if user in known])
+
+
+def _ask(
+    variant: Variant, settings: StudySettings, split: Split, work: Path, home: Path, progress: Progress
+) -> tuple[NDArray[np.float64], dict[str, Any]]:
+    """Ranks of the test cases, and what the fit took; from the folder where it is done already."""
+    folder = work / "variants" / variant.name.replace(":", "-")
+    if not folder.exists():
+        kind = build_user_models().get(variant.kind)
+        values = dict(variant.settings)
+        if variant.after is not None:
+            values["start_from"] = str(work / "variants" / variant.after / "model")
+        context = FitContext(
+            work=work / "fits" / folder.name,
+            home=home,
+            seed=settings.seed,
+            validation=split.validation,
+            progress=progress,
+        )
+        context.work.mkdir(parents=True, exist_ok=True)
+        progress.note(f"Fit {variant.name}.")
+        began = time.process_time()
+        model = kind.fit(kind.settings_type.model_validate(values), split.train, context)
+        facts = {"cpu_seconds": round(time.process_time() - began, 1), **_steps(context)}
+        with new_directory(folder) as place:
+            (place / "model").mkdir()
+            model.save(place / "model")
+            ranks = _ranks(variant, model, split, progress)
+            np.save(place / "ranks.npy", ranks, allow_pickle=False)
+            write_json(place / "facts.json", facts)
+    facts = json.loads((folder / "facts.json").read_bytes())
+    return np.load(folder / "ranks.npy", allow_pickle=False), facts
+
+
+def _ranks(variant: Variant, model: Recommender, split: Split, progress: Progress) -> NDArray[np.float64]:
+    if variant.name == _PRETRAINED:  # its linear layers have learned nothing
+        return np.full(len(split.test), np.inf)
+    return rank_cases(model, split.test, progress=progress)
+
+
+def _steps(context: FitContext) -> dict[str, Any]:
+    """How long the fit was and where it was best, from its metrics."""
+    rows = list(context.metrics.read())
+    losses = [(row["validation_loss"], row["step"]) for row in rows if "validation_loss" in row]
+    if not losses:
+        return {}
+    return {"steps": rows[-1]["step"], "best_step": min(losses)[1], "validation_loss": min(losses)[0]}
+
+
+def _compared(
+    ranks: Mapping[str, NDArray[np.float64]], settings: StudySettings
+) -> Sequence[Mapping[str, Any]]:
+    pairs = [(JOINT, FIRST), (JOINT, STAGED), *((JOINT, kind) for kind in settings.baselines)]
+    pairs += [(ratio_name(share), JOINT) for share in settings.ratios]
+    rows = []
+    for one, other in pairs:
+        if one in ranks and other in ranks:
+            found = compare(ranks[one], ranks[other], seed=settings.seed)
+            row = {"difference": found.difference, "low": found.low, "high": found.high}
+            rows.append({"a": one, "b": other, **row, "verdict": found.verdict})
+    return rows
+
+
+def settings_for(settings: StudySettings, overrides: Mapping[str, Any]) -> StudySettings:
+    """The settings with more of LMRec's, checked at once and not after the first fits.
+
+    Raises:
+        InvalidInput: LMRec has no such setting, or the value is not allowed.
+    """
+    from pydantic import ValidationError
+
+    changed = settings.model_copy(update={"lmrec": {**settings.lmrec, **overrides}})
+    try:
+        build_user_models().get("lmrec").settings_type.model_validate(changed.lmrec)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise InvalidInput(f"lmrec.{place}: {first['msg']}.", field=f"lmrec.{place}") from error
+    return changed
