@@ -174,7 +174,7 @@ def _encode_by_ray(
         fn_constructor_args=(str(home), model, kinds),
         batch_format="pyarrow",
         batch_size=batch,
-        concurrency=concurrency,
+        compute=ray.data.ActorPoolStrategy(size=concurrency),
     )
     made.write_parquet(str(target))
     return int(rows.count())
