@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from malmoi.cli import cli
 from malmoi.core.errors import InvalidInput, UnknownName
 from malmoi.core.stage import SilentProgress
+from malmoi.core.store import Store
 from malmoi.users.logs import Items, Logs, load_logs
 from malmoi.users.studies.lmrec import StudySettings, build_variants, only_service, run_study, settings_for
 from malmoi.users.studies.page import render_page, render_table
@@ -95,10 +96,9 @@ def test_settings_are_checked_before_anything_is_fitted() -> None:
 
 
 def test_the_command(tmp_path: Path) -> None:
-    folder = tmp_path / "logs"
-    folder.mkdir()
-    _logs().save(folder)
-    words = ["users", "study", "lmrec", "--logs", str(folder), "--home", str(tmp_path / "home"), "--quiet"]
+    with Store(tmp_path / "home" / "store").new_artifact("logs", "demo") as folder:
+        _logs().save(folder)
+    words = ["users", "study", "lmrec", "--logs", "demo", "--home", str(tmp_path / "home"), "--quiet"]
     values = [part for key, value in TINY.items() for part in ("--set", f"{key}={value}")]
     done = CliRunner().invoke(cli, [*words, *values, "--json"])
     assert done.exit_code == 0, done.output

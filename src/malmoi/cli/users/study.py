@@ -11,7 +11,7 @@ from malmoi.cli.options import home_option
 
 @click.command()
 @click.argument("study", type=click.Choice(["lmrec"]))
-@click.option("--logs", required=True, metavar="ID|FOLDER", help="Logs in the store, or a folder of logs.")
+@click.option("--logs", required=True, metavar="NAME", help="Logs in the store: a name or an id.")
 @click.option("--target", metavar="SERVICE", help="Recommend one service; the others become agnostic text.")
 @click.option(
     "--split",
@@ -52,16 +52,20 @@ def study(
     services' text mixed in (arXiv 2212.03760). Finished fits are kept, so stop it whenever you like and run
     the same command again.
 
-    Example: malmoi users study lmrec --logs logs-shop-1a2b3c4d --set size=1.7M --set num_steps=500
+    Example: malmoi users study lmrec --logs demo --set size=1.7M --set num_steps=500
     """
     from malmoi.cli.live import open_progress
+    from malmoi.cli.users.artifacts import find_logs
+    from malmoi.core.store import Store
     from malmoi.users.studies.keeping import keep_study
     from malmoi.users.studies.page import render_table
 
+    store = Store(home / "store")
+    found = find_logs(store, logs)
     with open_progress(quiet) as progress:
         path, report = keep_study(
             {"split": split, "target": target, "seed": seed},
-            logs, ratios=ratios, overrides=overrides, name=name, home=home, progress=progress,
+            found, store=store, ratios=ratios, overrides=overrides, name=name, home=home, progress=progress,
         )  # fmt: skip
     shown = json.dumps(report, ensure_ascii=False, indent=2) if as_json else render_table(report)
     click.echo(shown if as_json else f"{shown}\n\nkept: {path}")

@@ -10,7 +10,7 @@ from typing import Any
 from malmoi.core.errors import InvalidInput
 from malmoi.core.files import write_json, write_text
 from malmoi.core.stage import Progress
-from malmoi.core.store import Store
+from malmoi.core.store import Artifact, Store
 from malmoi.users.logs import load_logs
 from malmoi.users.studies.lmrec import StudySettings, run_study, settings_for
 from malmoi.users.studies.page import render_page
@@ -18,8 +18,9 @@ from malmoi.users.studies.page import render_page
 
 def keep_study(
     values: Mapping[str, Any],
-    logs: str,
+    logs: Artifact,
     *,
+    store: Store,
     ratios: str,
     overrides: Sequence[str],
     name: str,
@@ -32,7 +33,8 @@ def keep_study(
 
     Args:
         values: of `StudySettings`.
-        logs: id of an artifact of kind logs, or a folder.
+        logs: an artifact of kind logs.
+        store: where the report goes.
         ratios: shares, divided by commas.
         overrides: KEY=VALUE, settings of LMRec.
         name: of the report.
@@ -44,14 +46,11 @@ def keep_study(
     """
     settings = StudySettings.model_validate({**values, "ratios": _shares(ratios)})
     settings = settings_for(settings, dict(map(_override, overrides)))
-    store = Store(home / "store")
-    path = Path(logs).expanduser()
-    folder = path if path.is_dir() else store.artifact(logs).path
-    asked = json.dumps([settings.model_dump(mode="json"), str(folder.resolve())], sort_keys=True)
+    asked = json.dumps([settings.model_dump(mode="json"), logs.digest], sort_keys=True)
     work = home / "store" / "work" / f"study-{hashlib.sha256(asked.encode()).hexdigest()[:16]}"
     work.mkdir(parents=True, exist_ok=True)
-    report = run_study(settings, load_logs(folder), work=work, home=home, progress=progress)
-    with store.new_artifact("report", name, metadata={"study": report["study"]}) as out:
+    report = run_study(settings, load_logs(logs.path), work=work, home=home, progress=progress)
+    with store.new_artifact("report", name, inputs=[logs.id], metadata={"study": report["study"]}) as out:
         write_json(out / "report.json", report)
         write_text(out / "page.html", render_page(report))
     shutil.rmtree(work, ignore_errors=True)
