@@ -119,6 +119,7 @@ def _missing(error: ModuleNotFoundError) -> NoReturn:
         "postgres": {"psycopg"},
         "train": {"torch", "transformers", "gguf", "safetensors", "datatrove", "pyarrow", "py3langid",
                   "tokenizers", "zstandard", "rich", "kiwipiepy"},
+        "users": {"duckdb", "scipy", "usearch"},
     }  # fmt: skip
     module = (error.name or "").partition(".")[0]
     for extra, modules in extras.items():
