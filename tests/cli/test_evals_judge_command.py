@@ -92,6 +92,7 @@ def test_every_turn_of_one_model_is_scored(
     shown = call(questions, "--model", "short", "--judge", "judge", "--home", home)
     assert re.search(r"^score +3\.000$", shown, re.MULTILINE)
     assert re.search(r"^items +3$", shown, re.MULTILINE)
+    assert re.search(r"^by turn +1: 3\.000, 2: 3\.000$", shown, re.MULTILINE)
     page = Path(shown.rpartition("look: ")[2].strip())
     assert "judged/ours" in page.read_text(encoding="utf-8")
     items = list(read_items(page.parent.parent))

@@ -122,8 +122,7 @@ def judge(
         return
     (mean,) = result.metrics
     for key, value in figures.items():
-        shown = f"{value:.3f}" if isinstance(value, float) else value
-        click.echo(f"{key.replace('_', ' '):<18} {'-' if value is None else shown}")
+        click.echo(f"{key.replace('_', ' '):<18} {_shown(value)}")
     if mean.low is not None and mean.high is not None:
         what = "share of the first model" if against else "score / 10"
         click.echo(
@@ -131,3 +130,12 @@ def judge(
         )
     click.echo(f"report {report.id}")
     click.echo(f"look: {report.path / 'about' / 'report.html'}")
+
+
+def _shown(value: object) -> str:
+    """A figure, or several with the turn or category that each is of."""
+    if isinstance(value, dict):
+        return ", ".join(f"{key or 'none'}: {_shown(one)}" for key, one in value.items()) or "-"
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    return "-" if value is None else str(value)
