@@ -151,7 +151,10 @@ class TableTask:
     def _there(self, patterns: Patterns) -> list[Path]:
         found = self._find(patterns)
         if not found:
-            places = " or ".join(str(self._data / pattern) for pattern in as_tuple(patterns))
+            first, *others = as_tuple(patterns)
+            places = str(self._data / first)
+            if others:
+                places += f" (or in one of {len(others)} other layouts)"
             raise NotFound(
                 f"{self.name}: there is no file {places}.", fix=f"Fetch it from {self.settings.source}."
             )
