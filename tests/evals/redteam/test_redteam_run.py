@@ -237,3 +237,22 @@ def test_the_command(settings: RedteamSettings, home: Path, tmp_path: Path, monk
     none_yet = CliRunner().invoke(cli, unnamed)  # without the option: the newest in the store
     assert "malmoi safety train" in str(none_yet.exception)
     shutil.rmtree(home)
+
+
+def test_a_prompt_that_does_not_fit_says_which_option_helps(
+    home: Path, tmp_path: Path, monkeypatch: Any
+) -> None:
+    from click.testing import CliRunner
+
+    import malmoi.evals.redteam.run as module
+    from malmoi.cli import cli
+    from malmoi.core.errors import ContextOverflow
+
+    async def overflow(*_: Any, **__: Any) -> None:
+        raise ContextOverflow(653, 512)
+
+    monkeypatch.setattr(module, "run_redteam", overflow)
+    arguments = ["safety", "redteam", "--model", "tiny", "--classifier", str(tmp_path), "--home", str(home)]
+    done = CliRunner().invoke(cli, [*arguments, "--quiet"])
+    assert "653 tokens" in str(done.exception)
+    assert "--attacker" in str(done.exception)

@@ -102,6 +102,7 @@ def redteam(
 
     from malmoi.cli.live import open_progress
     from malmoi.cli.safety.figures import find_classifier
+    from malmoi.core.errors import ContextOverflow, InvalidInput
     from malmoi.evals.redteam.run import RedteamSettings, run_redteam
 
     settings = RedteamSettings(
@@ -120,8 +121,14 @@ def redteam(
         seed=seed,
         keep=keep,
     )
-    with open_progress(quiet=quiet) as progress:
-        outcome = asyncio.run(run_redteam(settings, home=home, progress=progress))
+    try:
+        with open_progress(quiet=quiet) as progress:
+            outcome = asyncio.run(run_redteam(settings, home=home, progress=progress))
+    except ContextOverflow as error:
+        raise InvalidInput(
+            error.message,
+            fix="Take an --attacker with a longer context (it is shown ten questions), or shorter --seeds.",
+        ) from None
     if as_json:
         click.echo(json.dumps(_figures(outcome), ensure_ascii=False))
         return
