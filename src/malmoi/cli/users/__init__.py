@@ -16,6 +16,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "encode": ("malmoi.cli.users.encode:encode", "Write a vector of each user."),
     "probe": ("malmoi.cli.users.probe:probe", "Foretell a trait of users from a model's vectors."),
     "scaling": ("malmoi.cli.users.scaling:scaling", "Fit how vectors get better with compute."),
+    "use": ("malmoi.cli.users.use:use", "Show a use, from simulated logs to a figure."),
     "graph": ("malmoi.cli.users.graph:graph", "Classify the nodes of a graph, seed by seed."),
     "index": ("malmoi.cli.users.index:index", "Encode all users into a collection."),
     "refresh": ("malmoi.cli.users.refresh:refresh", "Encode users with new events again."),

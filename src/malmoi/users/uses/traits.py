@@ -1,0 +1,92 @@
+"""Uses of frozen vectors: who will book, and whom to send a message."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from malmoi.core.intervals import bootstrap, percentiles, wilson
+from malmoi.users.campaigns import fit_campaign
+from malmoi.users.probes import floors
+from malmoi.users.probes.classifiers import fit_classifier
+from malmoi.users.probes.features import model_features
+from malmoi.users.probes.figures import figures_of
+from malmoi.users.uses.company import halves, of_services
+from malmoi.users.uses.setting import Row, Setting, UseResult, normalised, ordered
+
+_NEW = 0.3
+_ELSEWHERE = ("search", "shop", "webtoon")
+
+
+def booking(setting: Setting) -> UseResult:
+    """Tell who of the new customers of a travel agency will book, by what they did at other services.
+
+    The encoder learns from known customers without their labels, a linear classifier from the vectors and
+    bookings of known customers; both are then asked about people whom neither has seen.
+    """
+    company = setting.company()
+    logs = of_services(company.logs, _ELSEWHERE)
+    known, new = halves(len(logs), _NEW, setting.seed)
+    booked = np.asarray(company.traits["booking"], dtype=np.int64)
+    clue = setting.fit("clue", logs.of_users(known))
+    texts = setting.fit("mean-text", logs.of_users(known), settings={"decay": 1.0})
+    features = {
+        "CLUE": (model_features(clue, logs, known), model_features(clue, logs, new)),
+        "mean of texts": (model_features(texts, logs, known), model_features(texts, logs, new)),
+    }
+    rows = np.concatenate([known, new])
+    for name, table in floors(logs, rows).items():
+        features[name] = (table[: len(known)], table[len(known) :])
+    found = []
+    for name, (learned, asked) in features.items():
+        classifier = fit_classifier("linear", learned, booked[known], classes=2, seed=setting.seed)
+        statistic = figures_of(classifier.chances(asked), booked[new])["auroc"]
+        value = float(statistic(np.ones((1, len(new))))[0])
+        drawn = bootstrap([statistic], len(new), seed=setting.seed)[0]
+        low, high = percentiles(drawn) or (value, value)
+        found.append(Row(name, value, low, high))
+    return UseResult(
+        "booking",
+        f"{len(known):,} known customers; which of {len(new):,} new ones will book, by what they did at "
+        f"{', '.join(_ELSEWHERE)}?",
+        "AUROC",
+        ordered(found),
+        (f"{100 * booked[new].mean():.0f} % of the new ones book",),
+    )
+
+
+def audience(setting: Setting) -> UseResult:
+    """Find the tenth of the users whom a message reaches best, knowing 200 who were asked before."""
+    company = setting.company()
+    logs = company.logs
+    answers = np.asarray(company.traits["campaign"], dtype=bool)
+    rest, asked = halves(len(logs), min(0.5, 200 / len(logs)), setting.seed)
+    clue = setting.fit("clue", logs)
+    texts = setting.fit("mean-text", logs, settings={"decay": 1.0})
+    most = max(1, len(rest) // 10)
+    found = [_reached("everybody", answers[rest])]
+    for name, model in (("CLUE", clue), ("mean of texts", texts)):
+        vectors = normalised(model_features(model, logs, np.arange(len(logs))))
+        middle = vectors[asked[answers[asked]]].mean(0)
+        found.append(
+            _reached(f"like those who answered, {name}", _best(vectors[rest] @ middle, answers[rest], most))
+        )
+        campaign = fit_campaign(
+            vectors[asked].astype(np.float32), answers[asked], model=name, seed=setting.seed
+        )
+        chances = campaign.probability(vectors[rest].astype(np.float32))
+        found.append(_reached(f"by chance to answer, {name}", _best(chances, answers[rest], most)))
+    return UseResult(
+        "audience",
+        f"{len(asked)} were asked and {int(answers[asked].sum())} answered; who of the other {len(rest):,} "
+        f"are the {most:,} to ask?",
+        "share that answers",
+        ordered(found),
+    )
+
+
+def _best(scores: NDArray[np.float64], answers: NDArray[np.bool_], most: int) -> NDArray[np.bool_]:
+    return answers[np.argsort(-scores, kind="stable")[:most]]
+
+
+def _reached(name: str, answers: NDArray[np.bool_]) -> Row:
+    low, high = wilson(float(answers.sum()), len(answers))
+    return Row(name, float(answers.mean()), low, high)
