@@ -269,7 +269,8 @@ def test_the_graph_finds_what_comparing_with_all_finds(
     assert recall(people, asked) >= 0.98
     gone = keys(2000)[:300]
     people.remove_all(gone)
-    people.upsert(keys(2000)[100:200], random_vectors(100, seed=2, size=16), model="m1")
+    people.readmit(gone[100:200])
+    people.upsert(gone[100:200], random_vectors(100, seed=2, size=16), model="m1")
     assert len(people) == 1800
     assert recall(people, asked) >= 0.97
     assert not set(gone[:100]) & {key for found in people.search(asked, 50) for key in found.keys}
