@@ -71,7 +71,7 @@ def network(tokenizer: Tokenizer) -> LMRecNetwork:
 
 def _said(renderer: Renderer, ids: NDArray[np.int32]) -> list[list[str]]:
     """The texts of a stream, history by history."""
-    text = renderer.tokenizer.decode(ids)
+    text = renderer.tokenizer.decode(np.where(ids < 0, ~ids, ids))
     return [history.split("<|endofturn|>") for history in text.split("<|endoftext|>") if history]
 
 
@@ -107,6 +107,31 @@ def test_the_feature_is_the_state_at_eos_whatever_stands_beside(network: LMRecNe
         torch.testing.assert_close(together[place], alone, rtol=1e-4, atol=1e-5)
 
 
+def test_with_end_for_a_separator_every_beginning_has_its_feature(
+    tokenizer: Tokenizer, network: LMRecNetwork
+) -> None:
+    logs = _logs()
+    renderer = Renderer(tokenizer, item_length=12, length=200, separator="end")
+    texts = renderer.texts(logs.items.texts)
+    rows = [np.array([3, 8, 1, 12]), np.array([5]), np.array([2, 9, 4])]
+    found = network.features([renderer.history(texts, row) for row in rows], [4, 1, 2])
+    beginnings = [rows[0][:1], rows[0][:2], rows[0][:3], rows[0], rows[1], rows[2][:2], rows[2]]
+    alone = network.features([renderer.history(texts, row) for row in beginnings])
+    torch.testing.assert_close(found, alone, rtol=1e-4, atol=1e-5)
+
+
+def test_stretches_foretell_every_event_once() -> None:
+    logs = _logs()
+    loader = PairLoader(logs, size=4, negatives=12, seed=2, stretch=3)
+    starts, ends = loader.all()
+    foretold = [at for start, end in zip(starts, ends, strict=True) for at in range(start + 1, end + 1)]
+    assert sorted(foretold) == sorted(set(range(logs.num_events)) - set(logs.offsets[:-1].tolist()))
+    pairs = loader.batch(0)
+    for row, start in enumerate(pairs.starts.tolist()):
+        own = logs.sequence(int(np.searchsorted(logs.offsets, start, side="right")) - 1)
+        assert np.array_equal(pairs.allowed[row], ~np.isin(pairs.negatives, own))
+
+
 def test_the_pair_loss_is_binary_cross_entropy() -> None:
     random = torch.Generator().manual_seed(0)
     positive, negative = torch.randn(3, generator=random), torch.randn(3, 4, generator=random)
@@ -129,7 +154,6 @@ def test_negatives_are_never_the_users_own_items() -> None:
             own = set(logs.sequence(user).tolist())
             assert start < end < logs.offsets[user + 1]
             assert [n not in own for n in pairs.negatives.tolist()] == pairs.allowed[row].tolist()
-            assert pairs.positives[row] == logs.events[end]
     assert sorted(ends) == sorted(set(range(logs.num_events)) - set(logs.offsets[:-1].tolist()))
 
 
@@ -161,21 +185,21 @@ def test_agnostic_text_leaves_the_tasks_services_out(renderer: Renderer) -> None
 
 def test_rows_are_mixed_by_share_and_need_no_past() -> None:
     specific, agnostic = np.full(500, 1, np.int32), np.full(500, 2, np.int32)
-    rows = Rows(specific, agnostic, specific_share=0.7, size=40, length=8, end=9, seed=1)
+    rows = Rows(specific, agnostic, specific_share=0.7, size=40, length=8, seed=1)
     firsts = np.concatenate([rows.batch(step).input_ids[:, 0].numpy() for step in range(30)])
     assert 0.65 < (firsts == 1).mean() < 0.75
-    again = Rows(specific, agnostic, specific_share=0.7, size=40, length=8, end=9, seed=1).batch(7)
+    again = Rows(specific, agnostic, specific_share=0.7, size=40, length=8, seed=1).batch(7)
     assert torch.equal(rows.batch(7).input_ids, again.input_ids)
-    tiny = Rows(
-        np.arange(4, dtype=np.int32), None, specific_share=1.0, size=2, length=8, end=9, seed=1
-    ).batch(0)
+    tiny = Rows(np.arange(4, dtype=np.int32), None, specific_share=1.0, size=2, length=8, seed=1).batch(0)
     assert tiny.labels[0].tolist() == [1, 2, 3, -100, -100, -100, -100, -100]
-    ended = Rows(np.array([5, 9, 6, 7], np.int32), None, specific_share=1.0, size=1, length=3, end=9, seed=1)
+    ended = Rows(np.array([5, ~9, 6, 7], np.int32), None, specific_share=1.0, size=1, length=3, seed=1)
     assert ended.batch(0).labels[0].tolist() == [9, -100, 7]
 
 
-def test_a_fitted_model_encodes_texts_it_never_saw_and_is_saved(tmp_path: Path) -> None:
-    model = LMRec.fit(SETTINGS, _logs(), FitContext(work=tmp_path / "work", home=tmp_path))
+@pytest.mark.parametrize("separator", ["token", "end"])
+def test_a_fitted_model_encodes_texts_it_never_saw_and_is_saved(tmp_path: Path, separator: str) -> None:
+    settings = SETTINGS.model_copy(update={"separator": separator})
+    model = LMRec.fit(settings, _logs(), FitContext(work=tmp_path / "work", home=tmp_path))
     assert isinstance(model, TextRecommender)
     histories = [
         History(("사과 0", "듣도 보도 못한 것"), np.array([0, -1], np.int32)),

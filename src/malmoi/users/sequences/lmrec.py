@@ -68,7 +68,7 @@ class LMRec:
         self._items = items
         self._tokenizer = tokenizer
         self._network = network.eval()
-        self._renderer = Renderer(tokenizer, item_length=settings.item_length, length=settings.length)
+        self._renderer = _renderer(tokenizer, settings)
         self._vectors = self.encode_items(items.texts) if vectors is None else vectors
 
     @property
@@ -117,6 +117,12 @@ class LMRec:
             identity["start_from"] = fingerprint(folder)
             tokenizer, decoder = found._tokenizer, found._network.decoder
             _check_shape(settings, decoder)
+            if found._settings.separator != settings.separator:
+                raise InvalidInput(
+                    f"start_from was fitted with separator = {found._settings.separator!r}.",
+                    field="separator",
+                    fix="Give the same.",
+                )
         network = LMRecNetwork(decoder, seed=context.seed)
         training = _build_training(settings, logs, cases, tokenizer, network, context)
         watch = None if settings.objective == "lm" else Watch("loss", "lower")
@@ -221,6 +227,15 @@ def _check_shape(settings: LMRecSettings, decoder: Any) -> None:
             )
 
 
+def _renderer(tokenizer: Tokenizer, settings: LMRecSettings) -> Renderer:
+    return Renderer(
+        tokenizer,
+        item_length=settings.item_length,
+        length=settings.length,
+        separator=settings.separator,
+    )
+
+
 def _build_training(
     settings: LMRecSettings,
     logs: Logs,
@@ -229,7 +244,7 @@ def _build_training(
     network: LMRecNetwork,
     context: FitContext,
 ) -> LMRecTraining:
-    renderer = Renderer(tokenizer, item_length=settings.item_length, length=settings.length)
+    renderer = _renderer(tokenizer, settings)
     reading = Reading(renderer, logs, renderer.texts(logs.items.texts))
     agnostic = None
     if settings.agnostic is not None and settings.objective != "rec":
@@ -240,7 +255,6 @@ def _build_training(
         specific_share=settings.specific_share,
         size=settings.lm_batch_size,
         length=settings.length,
-        end=renderer.end,
         seed=context.seed,
     )
     frozen = settings.train == "linears"
@@ -250,6 +264,7 @@ def _build_training(
         negatives=settings.negatives,
         seed=context.seed,
         most=_TRANSFER_PAIRS if frozen else None,
+        stretch=settings.length if settings.separator == "end" and not frozen else None,
     )
     if not frozen:
         return LMRecTraining(network, settings, reading, rows, pairs, cases, context.seed)

@@ -26,14 +26,15 @@ Stream = NDArray[np.int32]
 class Rows:
     """Batches of a language model, a pure function of seed and step.
 
+    Nothing is to be foretold after the end of a history: what follows is another user, and a state that
+    learns to foretell anybody's beginning forgets whose history it has read.
+
     Args:
         specific: tokens of the task's logs.
         agnostic: tokens of other text; None: there is none.
         specific_share: share of rows from the task's logs, on average.
         size: rows of a batch.
         length: tokens of a row.
-        end: EOS. Nothing is to be foretold after it: what follows is another user, and a state that learns
-            to foretell anybody's beginning forgets whose history it has read (seen: L2 then learns nothing).
         seed: of the cuts.
     """
 
@@ -45,12 +46,11 @@ class Rows:
         specific_share: float,
         size: int,
         length: int,
-        end: int,
         seed: int,
     ) -> None:
         self._streams = [specific] if agnostic is None else [specific, agnostic]
         self._share = 1.0 if agnostic is None else specific_share
-        self._size, self._length, self._end, self._seed = size, length, end, seed
+        self._size, self._length, self._seed = size, length, seed
 
     def batch(self, step: int) -> Batch:
         """The rows of a step."""
@@ -62,8 +62,9 @@ class Rows:
             stream = self._streams[0 if specific else 1]
             start = int(random.integers(0, max(len(stream) - self._length, 1)))
             ids = stream[start : start + self._length + 1]
-            inputs[row, : len(ids) - 1] = ids[:-1]
-            labels[row, : len(ids) - 1] = np.where(ids[:-1] == self._end, IGNORED, ids[1:])
+            plain = np.where(ids < 0, ~ids, ids)
+            inputs[row, : len(ids) - 1] = plain[:-1]
+            labels[row, : len(ids) - 1] = np.where(ids[:-1] < 0, IGNORED, plain[1:])
         return Batch(torch.from_numpy(inputs), torch.from_numpy(labels))
 
 

@@ -60,28 +60,47 @@ class LMRecNetwork(nn.Module):
         )
         return total.loss / max(total.num_targets, 1)
 
-    def features(self, rows: Sequence[NDArray[np.int32]]) -> Tensor:
+    def features(self, rows: Sequence[NDArray[np.int32]], counts: Sequence[int] | None = None) -> Tensor:
         """States at the last token of each row, which is its EOS; (R, D) float32.
+
+        Args:
+            rows: token ids, each of one or more.
+            counts: of each row, at how many EOS, the last ones, states are wanted; None: at one. The states
+                of a row stand together, in its order: (sum of counts, D).
 
         Rows of about the same length are padded together, on the right, where a causal decoder's states at
         real tokens cannot see the padding; the state is gathered at the row's own end.
         """
         lengths = np.array([len(row) for row in rows])
+        wanted = np.ones(len(rows), np.int64) if counts is None else np.asarray(counts, np.int64)
         order = np.argsort(lengths, kind="stable")
         pieces = [
-            self._states([rows[at] for at in piece], lengths[piece]) for piece in _pieces(order, lengths)
+            self._states([rows[at] for at in piece], lengths[piece], wanted[piece])
+            for piece in _pieces(order, lengths)
         ]
-        back = np.empty(len(order), np.int64)
-        back[order] = np.arange(len(order))
-        return torch.cat(pieces)[torch.from_numpy(back)]
+        begins = np.empty(len(order), np.int64)
+        begins[order] = np.cumsum(wanted[order]) - wanted[order]
+        inside = np.arange(wanted.sum()) - np.repeat(np.cumsum(wanted) - wanted, wanted)
+        return torch.cat(pieces)[torch.from_numpy(np.repeat(begins, wanted) + inside)]
 
-    def _states(self, rows: Sequence[NDArray[np.int32]], lengths: NDArray[np.int64]) -> Tensor:
+    def _states(
+        self, rows: Sequence[NDArray[np.int32]], lengths: NDArray[np.int64], wanted: NDArray[np.int64]
+    ) -> Tensor:
+        """(sum of wanted, D)."""
         ids = np.zeros((len(rows), int(lengths.max())), np.int64)
+        places = []
         for at, row in enumerate(rows):
             ids[at, : len(row)] = row
+            # One state is that of the last token, whatever it is; more are those of its EOS.
+            places.append(
+                np.array([len(row) - 1])
+                if wanted[at] == 1
+                else np.flatnonzero(row == row[-1])[-int(wanted[at]) :]
+            )
         inputs = torch.from_numpy(ids)
         hidden = hidden_states(self.decoder, Batch(inputs, torch.full_like(inputs, IGNORED)))
-        states: Tensor = hidden[torch.arange(len(rows)), torch.from_numpy(lengths - 1)].float()
+        row_numbers = torch.from_numpy(np.repeat(np.arange(len(rows)), wanted))
+        states: Tensor = hidden[row_numbers, torch.from_numpy(np.concatenate(places))].float()
         return states
 
 

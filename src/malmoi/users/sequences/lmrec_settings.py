@@ -54,6 +54,10 @@ class LMRecSettings(UserModelSettings):
     """A folder, tokenizer.json or installed model; None: one is learned from the items' texts."""
     vocab_size: int = Field(8192, ge=448)
     """Tokens of a tokenizer that is learned; fewer where the texts do not fill it."""
+    separator: Literal["token", "end"] = "token"
+    """What stands between the texts of a history. token: a token of its own, and EOS at the end alone, as in
+    the paper; end: EOS itself (ours), so that one pass over a history of n events gives n features and pairs
+    instead of one, which is what makes training on a processor practical."""
     length: int = Field(256, ge=8, le=2048)
     """Tokens of a history that are read, the newest whole items, and of a row of the language model."""
     item_length: int = Field(32, ge=1)
@@ -77,7 +81,8 @@ class LMRecSettings(UserModelSettings):
     negatives: int = Field(256, ge=1)
     """Items drawn at random each step as negatives of all its users."""
     batch_size: int | None = Field(None, ge=1)
-    """Pairs of a history and the item after it in a step."""
+    """Histories in a step: each gives a pair of itself and the item after it; with separator = "end", of each
+    of its beginnings and the item after that."""
     lm_batch_size: int = Field(32, ge=1)
     """Rows of `length` tokens of the language model in a step."""
     num_steps: int = Field(2000, ge=1)

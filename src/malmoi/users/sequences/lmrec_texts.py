@@ -3,11 +3,16 @@
     history   text SEP text SEP text EOS
     item      text EOS
 
+or, with EOS for SEP, `text EOS text EOS text EOS`: then every beginning of a history is one itself, and one
+pass over it gives the features of all. In a stream for the language model the last EOS of a history or
+document is written as its complement, a negative number: what follows is another's.
+
 An item is a history of itself, so one decoder reads both; the feature of either is its state at EOS.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,13 +48,22 @@ class Renderer:
         tokenizer: any; one without `<|endofturn|>` separates by what it makes of a line end.
         item_length: tokens of a text at most.
         length: tokens of a history at most, EOS with them.
+        separator: "token", or "end" for EOS.
     """
 
-    def __init__(self, tokenizer: Tokenizer, *, item_length: int, length: int) -> None:
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        *,
+        item_length: int,
+        length: int,
+        separator: Literal["token", "end"] = "token",
+    ) -> None:
         self.tokenizer = tokenizer
         self.end = tokenizer.eot_id
         special = tokenizer.special.get(_SEPARATOR)
-        self._separator = tokenizer.encode("\n")[-1] if special is None else special
+        own = tokenizer.encode("\n")[-1] if special is None else special
+        self._separator = self.end if separator == "end" else own
         self._item_length = item_length
         self._length = length
 
@@ -79,7 +93,7 @@ class Renderer:
         return ids
 
     def log_stream(self, texts: Texts, logs: Logs) -> NDArray[np.int32]:
-        """Every user's whole history, one behind the other, each with its EOS.
+        """Every user's whole history, one behind the other, each with its EOS as the complement.
 
         Args:
             texts: of the logs' items.
@@ -97,13 +111,13 @@ class Renderer:
             ends = np.cumsum(counts)
             inside = np.arange(ends[-1]) - np.repeat(ends - counts, counts)
             ids = texts.ids[np.repeat(texts.offsets[events], counts) + inside]
-            ids[ends[last[start : start + _PIECE]] - 1] = self.end
+            ids[ends[last[start : start + _PIECE]] - 1] = ~self.end
             yield ids
 
     def text_stream(self, documents: Iterable[str]) -> NDArray[np.int32]:
-        """Plain documents, one behind the other, each with its EOS."""
+        """Plain documents, one behind the other, each with its EOS as the complement."""
         found = self.tokenizer.encode_batch([document for document in documents if document.strip()])
-        end = np.array([self.end], np.int32)
+        end = np.array([~self.end], np.int32)
         return np.concatenate(
             [np.empty(0, np.int32), *(part for ids in found for part in (ids.astype(np.int32), end))]
         )

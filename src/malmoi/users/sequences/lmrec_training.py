@@ -123,14 +123,26 @@ class LMRecTraining:
         return {"loss": self._validation.loss(self.module, users, items)}
 
     def _pair_loss(self, pairs: Pairs) -> Tensor:
-        numbers, places = np.unique(
-            np.concatenate([pairs.positives, pairs.negatives]), return_inverse=True
-        )  # each item is encoded once
+        logs = self._reading.logs
         spans = zip(pairs.starts.tolist(), pairs.ends.tolist(), strict=True)
-        histories = [self._reading.history(self._reading.logs, start, end) for start, end in spans]
-        found = self.module.features([*histories, *map(self._reading.item, numbers.tolist())])
-        items = found[len(histories) :][torch.from_numpy(places)]
-        return _products_loss(self.module, found[: len(histories)], items, pairs)
+        histories = [self._reading.history(logs, start, end) for start, end in spans]
+        counts = [1] * len(histories)
+        if self._settings.separator == "end":  # each event that was read foretells the one after it
+            counts = [int((row == self._reading.renderer.end).sum()) for row in histories]
+        positives = [
+            np.asarray(logs.events[end + 1 - count : end + 1])
+            for end, count in zip(pairs.ends.tolist(), counts, strict=True)
+        ]
+        numbers, places = np.unique(
+            np.concatenate([*positives, pairs.negatives]), return_inverse=True
+        )  # each item is encoded once
+        found = self.module.features(
+            [*histories, *map(self._reading.item, numbers.tolist())], [*counts, *(1 for _ in numbers)]
+        )
+        total = sum(counts)
+        allowed = np.repeat(pairs.allowed, counts, axis=0)
+        items = found[total:][torch.from_numpy(places)]
+        return _products_loss(self.module, found[:total], items, allowed)
 
 
 class LinearsTraining(LMRecTraining):
@@ -162,9 +174,10 @@ class LinearsTraining(LMRecTraining):
         return {"loss": self._validation.loss(self.module, self._asked, self._judged)}
 
     def _pair_loss(self, pairs: Pairs) -> Tensor:
-        numbers = torch.from_numpy(np.concatenate([pairs.positives, pairs.negatives]))
+        positives = self._reading.logs.events[pairs.ends].astype(np.int64)
+        numbers = torch.from_numpy(np.concatenate([positives, pairs.negatives]))
         users = self._users[torch.from_numpy(pairs.rows)]
-        return _products_loss(self.module, users, self._items[numbers], pairs)
+        return _products_loss(self.module, users, self._items[numbers], pairs.allowed)
 
 
 class _Validation:
@@ -192,12 +205,13 @@ class _Validation:
             return float(pair_loss(own, products, self._allowed))
 
 
-def _products_loss(network: LMRecNetwork, users: Tensor, items: Tensor, pairs: Pairs) -> Tensor:
-    count = len(pairs.positives)
+def _products_loss(network: LMRecNetwork, users: Tensor, items: Tensor, allowed: NDArray[np.bool_]) -> Tensor:
+    """L2 of users (P, D) with items (P + K, D), first the positives and then the negatives."""
+    count = len(users)
     with torch.autocast(users.device.type, enabled=False):
         wanted, given = network.user(users), network.item(items)
         own = (wanted * given[:count]).sum(1)
-        return pair_loss(own, wanted @ given[count:].T, torch.from_numpy(pairs.allowed))
+        return pair_loss(own, wanted @ given[count:].T, torch.from_numpy(allowed))
 
 
 @torch.no_grad()
