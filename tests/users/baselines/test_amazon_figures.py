@@ -19,6 +19,7 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)  # reads and ranks 20,000 users
 @pytest.mark.parametrize(
     ("file", "users", "expected"),
     [("Beauty.txt", 22_363, (0.0845, 0.0558)), ("Toys_and_Games.txt", 19_412, (0.0961, 0.0651))],
