@@ -1,12 +1,12 @@
 """Graphs of PyTorch Geometric: a `Data` object, or the file that a data set of its keeps."""
 
-import pickle  # for the name of the loader's error alone
 import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch.serialization import pickle as loader  # for the name of its error alone
 
 from malmoi.core.errors import InvalidInput, MissingExtra
 from malmoi.users.graphs.graph import Graph, check_graph, mutual, sparse_features
@@ -28,7 +28,7 @@ def read_geometric(path: Path) -> Graph:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about old forms of the file, which either load or fail below
             loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
+    except (loader.UnpicklingError, RuntimeError, EOFError, OSError) as error:
         raise InvalidInput(
             f"{path} is no data set of PyTorch Geometric that can be read without running code.",
             fix="Let a current torch_geometric process the data set again, or convert it to .npz.",
