@@ -116,7 +116,7 @@ def test_functions_above_the_tested_one_stay() -> None:
     ids=lambda value: value.replace(" ", "_") if isinstance(value, str) and len(value) < 24 else "",
 )
 def test_a_hostile_program_fails(name: str, program: str, reason: str) -> None:
-    # Only what never ends of itself meets the time limit: another reason needs as long as the machine is busy.
+    # Only what never ends of itself meets the time limit; other reasons may take long on a busy machine.
     seconds = 1 if reason == "timeout" else 15
     started = time.monotonic()
     failure = grader(seconds=seconds, memory_mb=256).failure(WHOLE, program)

@@ -108,8 +108,8 @@ class TableSettings(BaseModel):
     shots: int = Field(default=0, ge=0)
     """Solved examples that are usual for it."""
     split: Patterns = ("test", "dev", "validation")
-    """The split that is scored; of a list, the first whose files are there. Training files are only scored where
-    the user asks for that split."""
+    """The split that is scored; of a list, the first whose files are there. Training files are only scored
+    where the user asks for that split."""
     shot_split: Patterns = ("train", "dev", "validation", "test")
     """Where solved examples come from; of a list, the first whose files are there."""
     shot_rows: ShotRows = "random"

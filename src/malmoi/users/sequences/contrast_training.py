@@ -44,7 +44,8 @@ class ContrastTraining:
         self._source = source
         self._chunk = chunk
         many = dist.is_available() and dist.is_initialized()
-        self.rank, self.world_size = (dist.get_rank(), dist.get_world_size()) if many else (0, 1)
+        self.rank: int = dist.get_rank() if many else 0
+        self.world_size: int = dist.get_world_size() if many else 1
 
     def parts(self, step: int) -> Sequence[PairBatch]:
         """One part: this rank's rows."""
