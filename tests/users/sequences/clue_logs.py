@@ -23,8 +23,10 @@ SMALL: dict[str, Any] = {
     "head": {
         "hidden": 16,
         "size": 8,
+        "sketch": 16,
+        "dropout": 0.0,
         "cases_per_user": 4,
-        "training": {"num_steps": 60, "learning_rate": 5e-3, "precision": "fp32", "validate_every": 20},
+        "training": {"num_steps": 150, "learning_rate": 1e-2, "precision": "fp32", "validate_every": 50},
     },
 }
 """Settings that are fitted in about a second."""

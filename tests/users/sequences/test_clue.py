@@ -17,6 +17,7 @@ from malmoi.users.logs import UNKNOWN, History, Items
 from malmoi.users.sequences.clue import CLUE, CLUESettings
 from malmoi.users.sequences.clue_head import choose_events
 from malmoi.users.sequences.contrast_training import Contrast, ContrastTraining
+from malmoi.users.sequences.next_item_head import Whitening
 from malmoi.users.sequences.pairs import PairSource
 from malmoi.users.sequences.user_encoder import EncoderSettings, UserEncoder, gather_events
 from malmoi.users.sequences.vocabulary import build_table, learn_tokenizer, number_texts
@@ -149,14 +150,17 @@ def test_it_is_a_recommender_of_texts(fitted: CLUE):
 def test_rows_do_not_affect_each_other(fitted: CLUE):
     people = [history("주제1 물건0 가"), history(*["주제2 물건1 나"] * 20), history()]
     alone = np.concatenate([fitted.score([person]) for person in people])
-    np.testing.assert_allclose(fitted.score(people), alone, atol=1e-5)
+    np.testing.assert_allclose(fitted.score(people), alone, rtol=1e-4, atol=1e-4)  # padding rounds otherwise
 
 
 def test_items_of_the_user_s_interest_rank_first(fitted: CLUE):
-    scores = fitted.score([history("주제3 물건0 가", "주제3 물건1 나")])[0]
-    interest = np.array([text.split()[0] for text in fitted.items.texts])
-    best = interest[np.argsort(-scores)[:6]]
-    assert (best == "주제3").sum() >= 4
+    found = []
+    for interest in range(6):
+        seen = (f"주제{interest} 물건0 가", f"주제{interest} 물건1 나")
+        scores = fitted.score([history(*seen)])[0]
+        best = [fitted.items.texts[n] for n in np.argsort(-scores) if fitted.items.texts[n] not in seen][:4]
+        found += [text.startswith(f"주제{interest}") for text in best]
+    assert np.mean(found) > 0.5  # by chance: 4 of 34
 
 
 def test_only_texts_are_read(fitted: CLUE):
@@ -208,6 +212,18 @@ def test_a_fit_that_was_stopped_ends_with_the_same_weights(tmp_path: Path):
     again = CLUE.fit(settings_of(), logs, context(tmp_path / "cut"))
     people = [history("주제1 물건0 가")]
     assert np.array_equal(whole.score(people), again.score(people))
+
+
+def test_the_sketch_tells_like_texts_apart_and_the_whitening_hears_it():
+    random = np.random.default_rng(0)
+    features = torch.from_numpy(random.normal(size=(500, 3)) * [100.0, 1.0, 3.0] + [1e3, 0, 0]).float()
+    whitening = Whitening(3)
+    whitening.measure(features)
+    seen = whitening(features)
+    assert torch.allclose(seen.mean(0), torch.zeros(3), atol=1e-2)
+    covariance = seen.T @ seen / len(seen)
+    assert torch.allclose(covariance, torch.diag(torch.diag(covariance)), atol=0.05)
+    assert 0.3 < float(torch.diag(covariance).min()) <= float(torch.diag(covariance).max()) < 1.05
 
 
 @pytest.mark.parametrize("kind", ["linear", "none"])

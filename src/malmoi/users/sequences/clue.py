@@ -101,7 +101,7 @@ class CLUE:
         self._encoder = encoder.eval()
         self._tokenizer = tokenizer
         self._head = head
-        self._reader = FeatureReader(encoder, tokenizer, known)
+        self._reader = FeatureReader(encoder, tokenizer, sketch=_sketch(settings), known=known)
         if known is None:
             self._reader.learn(items.texts)
         self.facts: Mapping[str, Any] = dict(facts or {})
@@ -142,13 +142,13 @@ class CLUE:
         encoder = _build_encoder(settings, tokenizer, context.seed)
         table = build_table(tokenizer, texts, longest=settings.encoder.item_length)
         training = ContrastTraining(Contrast(encoder), table, source, chunk=settings.cache_chunk)
-        identity = {
-            "logs": digest_of(logs),
-            "clue": settings.model_dump(mode="json", exclude={"cache_chunk"}),
-        }
+        of_logs = digest_of(logs)
+        # Without the head: another head goes on from the same encoder.
+        of_encoder = settings.model_dump(mode="json", exclude={"cache_chunk", "head"})
+        of_head = settings.model_dump(mode="json", exclude={"cache_chunk"})
         trained = fit(
             training, settings.training, context,
-            identity=identity, title="Contrast",
+            identity={"logs": of_logs, "clue": of_encoder}, title="Contrast",
             gradients=training.gradients if training.world_size > 1 else None,
         )  # fmt: skip
         facts = {
@@ -164,6 +164,7 @@ class CLUE:
         model = cls(settings, logs.items, encoder, tokenizer, None, facts=facts)
         if settings.head.kind != "none":
             context = replace(context, work=context.work / "head")
+            identity = {"logs": of_logs, "clue": of_head}
             model._head = fit_head(settings.head, model._reader, logs, context, identity)
         return model
 
@@ -186,7 +187,7 @@ class CLUE:
         """One vector a text, (len(texts), D); without a head, that of a history with this one event."""
         vectors = self._reader.texts(texts)
         if self._head is None:
-            users = self._reader.users(vectors[:, None, :], torch.ones(len(vectors), dtype=torch.int64))
+            users = self._reader.users(vectors[:, None], torch.ones(len(vectors), dtype=torch.int64))
             return self._reader.project(users).numpy()
         with torch.no_grad():
             return self._head.item(vectors).float().numpy()
@@ -235,12 +236,12 @@ class CLUE:
             encoder.load_state_dict(load_file(folder / _ENCODER))
             head = None
             if settings.head.kind != "none":
-                width = settings.encoder.width
-                head = NextItemHead(settings.head, 3 * width, width)
+                width, sketch = settings.encoder.width, _sketch(settings)
+                head = NextItemHead(settings.head, 3 * width + 2 * sketch, width + sketch)
                 head.load_state_dict(load_file(folder / _HEAD))
                 head.eval()
             vectors = torch.from_numpy(np.load(folder / _VECTORS, allow_pickle=False))
-            if vectors.shape != (len(items), settings.encoder.width):
+            if vectors.shape != (len(items), settings.encoder.width + _sketch(settings)):
                 raise InvalidInput(f"{_VECTORS} does not fit items.parquet and {_CONFIG}")
         except (OSError, ValueError, KeyError, TypeError, ValidationError, SafetensorError, RuntimeError,
                 InvalidInput) as error:  # fmt: skip
@@ -251,6 +252,10 @@ class CLUE:
             ) from error
         known = KnownTexts({text: row for row, text in enumerate(items.texts)}, vectors)
         return cls(settings, items, encoder, tokenizer, head, known, config["facts"])
+
+
+def _sketch(settings: CLUESettings) -> int:
+    return 0 if settings.head.kind == "none" else settings.head.sketch
 
 
 def _build_encoder(settings: CLUESettings, tokenizer: Tokenizer, seed: int) -> UserEncoder:

@@ -1,6 +1,10 @@
 """What a trained encoder says of texts and histories: vectors, and the features that a head reads.
 
-B histories of at most L events, X known texts, U texts, width d.
+B histories of at most L events, X known texts, U texts, width d, sketch k.
+
+A text's row is its vector h and, where the head wants it, a sketch of its tokens: their sum, each token
+being a fixed random vector (ours). Contrast keeps of a text what tells people apart; which of many like items
+it was is what the sketch still knows.
 """
 
 from collections.abc import Sequence
@@ -13,7 +17,7 @@ from torch import Tensor
 
 from malmoi.factory.tokenizer.tokenizer import Tokenizer
 from malmoi.users.sequences.user_encoder import UserEncoder, gather_events
-from malmoi.users.sequences.vocabulary import TokenTable, build_table, number_texts
+from malmoi.users.sequences.vocabulary import build_table, number_texts
 
 _ROWS = 512
 """Texts or histories at once: measured 512 is as quick as more, on one core, and needs less memory."""
@@ -23,11 +27,11 @@ _DECAY = 0.8
 
 @dataclass(frozen=True)
 class KnownTexts:
-    """Item vectors that were computed once.
+    """Rows of texts that were computed once.
 
     Attributes:
         numbers: of each text its row.
-        vectors: (X, d) float32.
+        vectors: (X, d + k) float32.
     """
 
     numbers: dict[str, int]
@@ -40,13 +44,22 @@ class FeatureReader:
     Args:
         encoder: in evaluation mode.
         tokenizer: of its vocabulary.
-        known: vectors that need not be computed again; they must be this encoder's.
+        sketch: numbers of a text's sketch, k; 0: none.
+        known: rows that need not be computed again; they must be this encoder's.
     """
 
-    def __init__(self, encoder: UserEncoder, tokenizer: Tokenizer, known: KnownTexts | None = None) -> None:
+    def __init__(
+        self, encoder: UserEncoder, tokenizer: Tokenizer, *, sketch: int = 0, known: KnownTexts | None = None
+    ) -> None:
         self._encoder = encoder
         self._tokenizer = tokenizer
-        self.known = known or KnownTexts({}, torch.zeros(0, encoder.settings.width))
+        self._tokens = _random_tokens(tokenizer.vocab_size, sketch)
+        self.known = known or KnownTexts({}, torch.zeros(0, self.width + sketch))
+
+    @property
+    def width(self) -> int:
+        """Length of the vectors h and z, d."""
+        return self._encoder.settings.width
 
     @property
     def length(self) -> int:
@@ -61,10 +74,10 @@ class FeatureReader:
         return rows
 
     def texts(self, texts: Sequence[str]) -> Tensor:
-        """Item vectors h, (U, d); a text that comes twice is encoded once."""
+        """Rows, (U, d + k); a text that comes twice is encoded once."""
         rows, distinct = number_texts(texts)
         known = [self.known.numbers.get(text, -1) for text in distinct]
-        vectors = torch.zeros(len(distinct), self._encoder.settings.width)
+        vectors = torch.zeros(len(distinct), self.known.vectors.shape[1])
         old = torch.tensor([place for place, row in enumerate(known) if row >= 0], dtype=torch.int64)
         vectors[old] = self.known.vectors[torch.tensor([row for row in known if row >= 0], dtype=torch.int64)]
         new = [place for place, row in enumerate(known) if row < 0]
@@ -73,7 +86,7 @@ class FeatureReader:
         return vectors[torch.from_numpy(rows)]
 
     def events(self, histories: Sequence[Sequence[str]]) -> tuple[Tensor, Tensor]:
-        """Item vectors of the newest events, padded on the right: (B, L, d) and counts (B,)."""
+        """Rows of the newest events, padded on the right: (B, L, d + k) and counts (B,)."""
         recent = [history[-self.length :] for history in histories]
         flat = self.texts([text for history in recent for text in history])
         counts = torch.tensor([len(history) for history in recent], dtype=torch.int64)
@@ -81,7 +94,7 @@ class FeatureReader:
         places = torch.arange(at.shape[1])
         at[places < counts[:, None]] = torch.arange(len(flat))
         if not len(flat):
-            return torch.zeros(len(recent), 1, self._encoder.settings.width), counts
+            return torch.zeros(len(recent), 1, flat.shape[1]), counts
         return gather_events(flat, at)
 
     @torch.no_grad()
@@ -89,7 +102,7 @@ class FeatureReader:
         """The general-purpose vector z, (B, d), of events as `events` gives them."""
         return torch.cat(
             [
-                self._encoder.users(vectors[at], counts[at]).float()
+                self._encoder.users(vectors[at][:, :, : self.width], counts[at]).float()
                 for at in torch.arange(len(counts)).split(_ROWS)
             ]
         )
@@ -104,22 +117,27 @@ class FeatureReader:
         table = build_table(self._tokenizer, texts, longest=self._encoder.settings.item_length)
         # By length, so that a batch holds little padding.
         order = np.argsort(table.lengths, kind="stable")
-        vectors = torch.empty(len(texts), self._encoder.settings.width)
+        vectors = torch.empty(len(texts), self.width + self._tokens.shape[1])
         for rows in np.array_split(order, max(-(-len(order) // _ROWS), 1)):
             if len(rows):
-                found = self._encoder.items(torch.from_numpy(table.ids[rows]), _lengths(table, rows))
-                vectors[torch.from_numpy(rows)] = found.float()
+                ids, lengths = torch.from_numpy(table.ids[rows]), torch.from_numpy(table.lengths[rows])
+                there = torch.arange(ids.shape[1]) < lengths[:, None]
+                sketch = (self._tokens[ids] * there[:, :, None]).sum(1)
+                found = self._encoder.items(ids, lengths).float()
+                vectors[torch.from_numpy(rows)] = torch.cat([found, sketch], dim=1)
         return vectors
 
 
-def _lengths(table: TokenTable, rows: NDArray[np.int64]) -> Tensor:
-    return torch.from_numpy(table.lengths[rows])
+def _random_tokens(count: int, size: int) -> Tensor:
+    """A random vector for each token; inner products of sums are those of token counts, nearly."""
+    drawn = np.random.default_rng(0).standard_normal((count, size), dtype=np.float32)
+    return torch.from_numpy(drawn / max(size, 1) ** 0.5)
 
 
 def user_features(users: Tensor, vectors: Tensor, counts: Tensor) -> Tensor:
-    """What the head reads of a user: z, the newest event's h, and the mean of h by recency, (B, 3 d).
+    """What the head reads of a user: z, the newest event's row, the mean of rows by recency, (B, 3 d + 2 k).
 
-    Shapes: users z (B, d); vectors of events h (B, L, d); counts (B,). All are frozen outputs of the encoder;
+    Shapes: users z (B, d); rows of events (B, L, d + k); counts (B,). Nothing of it is trained with the head;
     z alone is what the paper names, the other two are ours: a mean over events forgets which was the last.
     """
     age = counts[:, None] - 1 - torch.arange(vectors.shape[1])

@@ -59,6 +59,7 @@ def fit_head(
         torch.manual_seed(context.seed)
         head = NextItemHead(settings, features.shape[1], width)
     items = reader.texts(logs.items.texts)
+    head.measure(features, items)
     truth = torch.from_numpy(logs.events[at].astype(np.int64))
     watched_features = None
     if cases is not None and len(cases):
@@ -105,7 +106,7 @@ def _features(
     at: NDArray[np.int64],
     advance: Any = lambda amount: None,
 ) -> torch.Tensor:
-    """Features of the histories before each event, (C, 3 d)."""
+    """Features of the histories before each event, (C, 3 d + 2 k)."""
     rows_of_texts, distinct = number_texts(logs.items.texts)
     vectors = reader.texts(distinct)
     found = []

@@ -33,6 +33,8 @@ class HeadSettings(UserModelSettings):
     """Width of the hidden layer."""
     size: int = Field(128, ge=1)
     """Length of the vectors that are multiplied."""
+    sketch: int = Field(128, ge=0)
+    """Numbers of a text's sketch, which knows the words that the encoder has let go; 0: only its vectors."""
     dropout: float = Field(0.2, ge=0.0, lt=1.0)
     """Of features and hidden values."""
     cases_per_user: int = Field(16, ge=1)
@@ -47,8 +49,12 @@ class HeadSettings(UserModelSettings):
     """How it is trained."""
 
 
+_LEAST_VARIANCE = 1e-4
+"""Of the largest: axes with less are noise."""
+
+
 class NextItemHead(nn.Module):
-    """The two networks.
+    """The two networks, each behind a whitening of its features.
 
     Args:
         settings: kind and sizes.
@@ -61,12 +67,48 @@ class NextItemHead(nn.Module):
         self.user = _network(settings, user_features)
         self.item = _network(settings, item_features)
 
+    def measure(self, users: Tensor, items: Tensor) -> None:
+        """Let the whitenings learn what is usual. Shapes: (C, F) and (M, G)."""
+        for network, features in ((self.user, users), (self.item, items)):
+            first = network[0]
+            assert isinstance(first, Whitening)
+            first.measure(features)
+
+
+class Whitening(nn.Module):
+    """Features turned to their principal axes, each of mean 0 and variance about 1.
+
+    Frozen vectors share one large direction and differ in many small ones; a network with one rate for all
+    would take very long to hear the small ones.
+    """
+
+    mean: Tensor
+    turn: Tensor
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(size))
+        self.register_buffer("turn", torch.eye(size))
+
+    @torch.no_grad()
+    def measure(self, features: Tensor) -> None:
+        """Take mean and covariance of these rows, (C, F)."""
+        self.mean.copy_(features.mean(0))
+        away = (features - self.mean).double()
+        values, axes = torch.linalg.eigh(away.T @ away / len(features))
+        least = _LEAST_VARIANCE * float(values[-1].clamp(min=1e-12))  # noise is not blown up
+        self.turn.copy_(axes / (values.clamp(min=0) + least).sqrt())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Shapes: (B, F) to (B, F)."""
+        return (x - self.mean) @ self.turn
+
 
 def _network(settings: HeadSettings, inputs: int) -> nn.Sequential:
     if settings.kind == "linear":
-        return nn.Sequential(nn.LayerNorm(inputs), nn.Linear(inputs, settings.size))
+        return nn.Sequential(Whitening(inputs), nn.Linear(inputs, settings.size))
     return nn.Sequential(
-        nn.LayerNorm(inputs),
+        Whitening(inputs),
         nn.Dropout(settings.dropout),
         nn.Linear(inputs, settings.hidden),
         nn.GELU(),
