@@ -1,6 +1,7 @@
 """Uses of rankings: webtoons for people known from elsewhere, and the products of a shop nobody knows yet."""
 
 from collections.abc import Mapping, Sequence
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,33 @@ class OnItems:
     def score(self, histories: Sequence[History]) -> NDArray[np.float32]:
         """Inner products of users and items, (B, M)."""
         return self._model.encode(histories) @ self._vectors.T
+
+
+@runtime_checkable
+class Contrasted(Protocol):
+    """A model whose vectors were contrasted before anything was learned for ranking."""
+
+    def contrast(self, histories: Sequence[History]) -> NDArray[np.float32]:
+        """One vector a user, (B, D)."""
+        ...
+
+
+class WithoutHead:
+    """A contrasted model as it was before its head: an item is a user who did nothing else."""
+
+    size = 0
+
+    def __init__(self, model: Contrasted) -> None:
+        self._model = model
+
+    def encode(self, histories: Sequence[History]) -> NDArray[np.float32]:
+        """(B, D)."""
+        return self._model.contrast(histories)
+
+    def encode_items(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """(len(texts), D)."""
+        unknown = np.array([UNKNOWN], dtype=np.int32)
+        return self._model.contrast([History((text,), unknown) for text in texts])
 
 
 class AtService:
@@ -75,14 +103,17 @@ def new_shop(setting: Setting) -> UseResult:
         model = setting.fit(kind, elsewhere)
         assert isinstance(model, TextRecommender)
         ranks[kind] = rank_cases(OnItems(model, shop), cases)
-    ranks["any order"] = np.full(len(cases), (len(shop) + 1) / 2)
+        if isinstance(model, Contrasted):
+            ranks["clue without its head"] = rank_cases(OnItems(WithoutHead(model), shop), cases)
+    random = np.random.default_rng(setting.seed)
+    ranks["any order"] = random.integers(1, len(shop) + 1, len(cases)).astype(np.float64)
     return UseResult(
         "new-shop",
         f"{len(elsewhere):,} users known from search, travel and webtoons; which of a new shop's "
         f"{len(shop)} products do {len(cases):,} of them buy?",
         "NDCG@10",
         _rows(ranks),
-        _against(ranks, "clue", ("mean-text",)),
+        _against(ranks, "clue", ("mean-text", "clue without its head", "any order")),
     )
 
 
