@@ -184,6 +184,22 @@ def test_propagation_teleports_as_appnp() -> None:
         assert torch.allclose(model(None).logits, x, atol=1e-5)
 
 
+def test_drawn_hops_answer_with_the_mean_over_depths_or_the_deepest() -> None:
+    graph = communities(nodes=30)
+    answers = {}
+    for inference in ("mean", "deepest"):
+        torch.manual_seed(0)
+        settings = PropagationSettings(hidden=4, depth=3, hops="sampled", inference=inference)
+        answers[inference] = Propagation(settings, graph).eval()(None).logits.detach()
+    torch.manual_seed(0)
+    fixed = [Propagation(PropagationSettings(hidden=4, depth=k), graph) for k in (1, 2, 3)]
+    for model in fixed[1:]:
+        model.load_state_dict(fixed[0].state_dict())
+    states = [model.eval()(None).logits.detach() for model in fixed]
+    assert torch.allclose(answers["deepest"], states[2], atol=1e-6)
+    assert torch.allclose(answers["mean"], torch.stack(states).mean(0), atol=1e-6)
+
+
 def test_unknown_kind_names_the_near_ones() -> None:
     with pytest.raises(UnknownName, match="gesm"):
         build_node_models().get("gesn")

@@ -6,8 +6,8 @@
 
 Source: Park et al. 2020, "Hop Sampling", arXiv 2006.14897, after the published description: the number of
 propagation steps is random at each training step instead of fixed, which regularises against drift and lets
-deep models escape oversmoothing. Ours, as the paper was not available in full: k is uniform over 1..K, and at
-inference k = K.
+deep models escape oversmoothing. Ours, as the paper was not available in full: k is uniform over 1..K, and
+what answers: the deepest state, or the mean over 1..K, the expectation of what training has drawn.
 """
 
 from dataclasses import dataclass
@@ -19,6 +19,9 @@ from malmoi.core.errors import InvalidInput
 
 HopMode = Literal["fixed", "sampled"]
 """fixed: always the whole depth; sampled: a random one at each step of training."""
+
+HopInference = Literal["deepest", "mean"]
+"""deepest: answer with K hops; mean: with the mean over 1..K, the expectation over what is drawn."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ N nodes, F features, D hidden numbers, C classes.
     H_0 = dropout(dropout(X) W0 + b0) W1 + b1;   H_k = (1 - t) S H_(k-1) + t H_0;   scores = H_K
 
 Source: Wu et al. 2019 (SGC, arXiv 1902.07153) for t = 0, Gasteiger et al. 2019 (APPNP, arXiv 1810.05997,
-equation 4) for t > 0; S is the symmetric walk. Ours: no non-linearity between the maps, and hop sampling.
+equation 4) for t > 0; S is the symmetric walk. Ours: no non-linearity between the maps, and hop sampling
+(hops.py) with two ways to answer.
 Only W0 is penalised, as in both papers' programs.
 """
 
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from malmoi.users.graphs.graph import Graph
-from malmoi.users.graphs.hops import HopMode, HopSampler
+from malmoi.users.graphs.hops import HopInference, HopMode, HopSampler
 from malmoi.users.graphs.kinds import NodeSettings
 from malmoi.users.graphs.nodes import Scored
 from malmoi.users.graphs.walk import feature_matrix, product, symmetric_walk
@@ -37,6 +38,8 @@ class PropagationSettings(NodeSettings):
     """Of the features and of the hidden numbers."""
     hops: HopMode = "fixed"
     """Whether the number of steps is drawn at each step of training."""
+    inference: HopInference = "mean"
+    """What a model with drawn hops answers with: the mean of its scores at 1..K steps, or those at K."""
     learning_rate: float = Field(1e-2, gt=0)
     """Of Adam."""
     l2: float = Field(5e-3, ge=0)
@@ -67,12 +70,16 @@ class Propagation(nn.Module):
         hidden = product(self.features.pattern, dropped, self.entry) + self.entry_bias
         first = functional.dropout(hidden, self.settings.dropout, self.training) @ self.exit + self.exit_bias
         kept = self.settings.teleport
-        x = first
-        for _ in range(self.sampler(self.training)):
+        x, total = first, torch.zeros_like(first)
+        hops = self.sampler(self.training)
+        for _ in range(hops):
             x = self.walk @ x
             if kept:
                 x = (1 - kept) * x + kept * first
-        return Scored(x if rows is None else x[rows])
+            total = total + x
+        averaged = self.settings.hops == "sampled" and self.settings.inference == "mean" and not self.training
+        scores = total / hops if averaged else x
+        return Scored(scores if rows is None else scores[rows])
 
     def penalised(self) -> Sequence[nn.Parameter]:
         """The first map."""
