@@ -51,13 +51,15 @@ def probe(
     Example: malmoi users probe clue mean-text --logs shop --labels booking.csv
     """
     from malmoi.cli.live import open_progress
+    from malmoi.cli.users.artifacts import find_logs
     from malmoi.core.files import write_json
     from malmoi.core.store import Store
-    from malmoi.users.opening import find_logs, open_model
+    from malmoi.users.logs import load_logs
+    from malmoi.users.opening import open_model
     from malmoi.users.probes import floors, read_labels, render_probes, run_probes
     from malmoi.users.probes.features import model_features
 
-    found = find_logs(home, logs)
+    found = load_logs(find_logs(Store(home / "store"), logs).path)
     trait = read_labels(labels, found.users, column=column)
     vectors = dict(floors(found, trait.rows))
     for model in models:

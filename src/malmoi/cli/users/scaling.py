@@ -37,17 +37,19 @@ def scaling(
     Example: malmoi users scaling shop --set widths=[16,32,64,128] --set batch_sizes=[64,256]
     """
     from malmoi.cli.live import open_progress
+    from malmoi.cli.users.artifacts import find_logs
     from malmoi.core.config import load_config
     from malmoi.core.store import Store
-    from malmoi.users.opening import find_logs
+    from malmoi.users.logs import load_logs
     from malmoi.users.scaling.report import build_report, render_table, write_report
     from malmoi.users.scaling.study import ScalingSettings, run_study
 
     settings = load_config(ScalingSettings, overrides=overrides)
     settings = settings.model_copy(update={"seeds": tuple(range(seeds))})
     store = Store(home / "store")
+    found = load_logs(find_logs(store, logs).path)
     with open_progress(quiet) as progress:
-        points = run_study(find_logs(home, logs), settings, store=store, home=home, progress=progress)
+        points = run_study(found, settings, store=store, home=home, progress=progress)
     report = build_report(points, settings)
     with store.new_artifact("report", name, metadata={"kind": "scaling"}) as folder:
         write_report(report, folder)
