@@ -121,8 +121,15 @@ def test_the_command_trains_resumes_and_reports(tmp_path: Path) -> None:
     study = [*base, "--seeds", "0,1", "--depths", "1,2", "--json"]
     rows = json.loads(CliRunner().invoke(command, ["propagate", *study], catch_exceptions=False).output)
     assert [row["depth"] for row in rows["study"]] == [1, 2]
+    for row in rows["study"]:  # both ways to answer are run, and validation chooses
+        (other,) = row["rejected"]
+        assert {row["inference"], other["settings"]["inference"]} == {"deepest", "mean"}
+    chosen = CliRunner().invoke(
+        command, ["propagate", *study, "--set", "inference=mean"], catch_exceptions=False
+    )
+    assert [row["inference"] for row in json.loads(chosen.output)["study"]] == ["mean", "mean"]
     kinds = [artifact.manifest.kind for artifact in Store(tmp_path / "home" / "store").artifacts()]
-    assert sorted(kinds) == ["graph", "graph", "report"]
+    assert sorted(kinds) == ["graph", "graph", "report", "report"]
 
 
 def test_wrong_arguments_are_told(tmp_path: Path) -> None:

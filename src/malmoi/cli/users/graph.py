@@ -145,7 +145,9 @@ def _builder(model: str, overrides: Sequence[str]) -> "Callable[[Mapping[str, An
 
     settings_type = build_node_models().get(model).settings_type
     base = load_config(settings_type, overrides=overrides)
-    return lambda changed: settings_type.model_validate(base.model_dump() | dict(changed))
+    # Only what was said: a study asks which settings a person has left open.
+    said = base.model_dump(exclude_unset=True)
+    return lambda changed: settings_type.model_validate(said | dict(changed))
 
 
 def _save_report(store: Any, name: str, report: Mapping[str, Any]) -> Path:

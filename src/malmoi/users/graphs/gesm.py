@@ -21,7 +21,8 @@ from torch.nn import functional
 from malmoi.users.graphs.attention import attend
 from malmoi.users.graphs.graph import Graph
 from malmoi.users.graphs.gsm import StepMixture
-from malmoi.users.graphs.hops import HopMode, HopSampler
+from malmoi.users.graphs.hop_modes import HopMode
+from malmoi.users.graphs.hops import HopSampler
 from malmoi.users.graphs.kinds import NodeSettings
 from malmoi.users.graphs.nodes import Scored
 from malmoi.users.graphs.walk import feature_matrix, random_walk

@@ -23,7 +23,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from malmoi.users.graphs.graph import Graph
-from malmoi.users.graphs.hops import HopMode, HopSampler
+from malmoi.users.graphs.hop_modes import HopMode
+from malmoi.users.graphs.hops import HopSampler
 from malmoi.users.graphs.kinds import NodeSettings
 from malmoi.users.graphs.nodes import Scored
 from malmoi.users.graphs.walk import Matrix, feature_matrix, random_walk, walk_blocks

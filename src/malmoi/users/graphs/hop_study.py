@@ -1,18 +1,22 @@
 """What drawing the hops is worth: one kind of model at several depths, fixed and sampled, by the same seeds.
 
+Where a model with drawn hops can answer in several ways, each is run, and the one with the higher mean
+validation accuracy stands for the depth; test accuracy chooses nothing.
+
 The difference is paired by seed: sampled - fixed in points of test accuracy, with the 95 % interval of
 Student's t over the seeds.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, get_args
 
 from malmoi.core.errors import InvalidInput
 from malmoi.core.stage import Progress, SilentProgress
 from malmoi.core.store import Store
 from malmoi.factory.ablate.compare import Verdict, compare
 from malmoi.users.graphs.graph import Graph
+from malmoi.users.graphs.hop_modes import HopInference
 from malmoi.users.graphs.kinds import NodeSettings
 from malmoi.users.graphs.runs import SeedRuns, run_seeds
 
@@ -28,6 +32,7 @@ class HopRow:
         difference: mean of sampled - fixed over the seeds, in points of accuracy.
         interval: of the difference, 95 %; None for one seed.
         verdict: whether sampling is better, worse or inside the noise.
+        rejected: other ways to answer, which validated worse.
     """
 
     depth: int
@@ -36,6 +41,12 @@ class HopRow:
     difference: float
     interval: tuple[float, float] | None
     verdict: Verdict
+    rejected: tuple[SeedRuns, ...] = ()
+
+    @property
+    def inference(self) -> str:
+        """How the model with drawn hops answers; empty where there is one way only."""
+        return str(getattr(self.sampled.settings, "inference", ""))
 
     def to_json(self) -> dict[str, Any]:
         """The figures as JSON values."""
@@ -48,6 +59,12 @@ class HopRow:
             "difference": self.difference,
             "interval": self.interval,
             "verdict": self.verdict,
+            "inference": self.inference,
+            "rejected": [
+                {"settings": runs.settings.model_dump(), "mean": runs.mean, "sd": runs.spread,
+                 "validation": runs.validation}
+                for runs in self.rejected
+            ],
         }  # fmt: skip
 
 
@@ -81,19 +98,22 @@ def run_hop_study(
     rows = []
     for depth in depths:
         progress.note(f"{kind}, K = {depth}")
-        fixed, sampled = (
-            run_seeds(
-                kind,
-                build({"depth": depth, "hops": mode}),
-                graph,
-                seeds=seeds,
-                store=store,
-                progress=progress,
-            )
-            for mode in ("fixed", "sampled")
+        fixed, *sampled = (
+            run_seeds(kind, build(cell), graph, seeds=seeds, store=store, progress=progress)
+            for cell in ({"depth": depth, **change} for change in [{"hops": "fixed"}, *_ways(build)])
         )
-        rows.append(compare_hops(depth, fixed, sampled))
+        sampled.sort(key=lambda runs: -runs.validation)
+        row = compare_hops(depth, fixed, sampled[0])
+        rows.append(replace(row, rejected=tuple(sampled[1:])))
     return rows
+
+
+def _ways(build: Callable[[Mapping[str, Any]], NodeSettings]) -> list[dict[str, Any]]:
+    """The settings of every way in which a model with drawn hops can answer."""
+    base = build({"hops": "sampled"})
+    if "inference" not in type(base).model_fields or "inference" in base.model_fields_set:
+        return [{"hops": "sampled"}]
+    return [{"hops": "sampled", "inference": way} for way in get_args(HopInference)]
 
 
 def compare_hops(depth: int, fixed: SeedRuns, sampled: SeedRuns) -> HopRow:
@@ -118,6 +138,6 @@ def render_hops(rows: Sequence[HopRow]) -> str:
         lines.append(
             f"{row.depth:>4}  {row.fixed.mean:6.2f} +- {row.fixed.spread:4.2f}  "
             f"{row.sampled.mean:6.2f} +- {row.sampled.spread:4.2f}  {row.difference:>+10.2f}  {spread:>16}  "
-            f"sampled hops: {row.verdict}"
+            f"sampled hops: {row.verdict}{f' ({row.inference})' if row.inference else ''}"
         )
     return "\n".join(lines)

@@ -11,17 +11,11 @@ what answers: the deepest state, or the mean over 1..K, the expectation of what 
 """
 
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 
 from malmoi.core.errors import InvalidInput
-
-HopMode = Literal["fixed", "sampled"]
-"""fixed: always the whole depth; sampled: a random one at each step of training."""
-
-HopInference = Literal["deepest", "mean"]
-"""deepest: answer with K hops; mean: with the mean over 1..K, the expectation over what is drawn."""
+from malmoi.users.graphs.hop_modes import HopMode
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,8 @@ from malmoi.factory.train.loss import chunked_cross_entropy
 from malmoi.users.base import FitContext, UserModelSettings
 from malmoi.users.cases import Cases
 from malmoi.users.graphs.folder import load_model, save_model
-from malmoi.users.graphs.hops import HopMode, HopSampler
+from malmoi.users.graphs.hop_modes import HopMode
+from malmoi.users.graphs.hops import HopSampler
 from malmoi.users.graphs.pairs import Pairs, PairSettings, sum_of_items
 from malmoi.users.graphs.walk import bipartite_walk, transposed
 from malmoi.users.logs import History, Items, Logs

@@ -60,6 +60,11 @@ class SeedRuns:
         return fmean(self.accuracies)
 
     @property
+    def validation(self) -> float:
+        """Mean validation accuracy in percent."""
+        return fmean(100 * outcome.validation_accuracy for outcome in self.outcomes)
+
+    @property
     def spread(self) -> float:
         """Its standard deviation over the seeds; 0 for one."""
         return stdev(self.accuracies) if len(self.outcomes) > 1 else 0.0
