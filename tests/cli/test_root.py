@@ -64,7 +64,7 @@ def test_an_unknown_command_names_the_nearest(capsys: pytest.CaptureFixture[str]
     with pytest.raises(SystemExit) as ended:
         main(["serv"])
     assert ended.value.code == 2
-    assert "Did you mean serve?" in capsys.readouterr().err
+    assert "Did you mean serve" in capsys.readouterr().err
 
 
 def test_an_error_is_a_sentence_and_its_fix(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -26,7 +26,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "ablate": ("malmoi.cli.ablate:ablate", "Find out what a change is worth, and whether it is noise."),
     "evals": ("malmoi.cli.evals:evals", "Judge a model: benchmarks with intervals, every answer kept."),
     "safety": ("malmoi.cli.safety:safety", "Keep a model from harm: classifiers, the guard, red-teaming."),
-    "users": ("malmoi.cli.users:users", "Understand users: recommendation, vectors, graphs."),
+    "users": ("malmoi.cli.users:users", "Understand users by what they did: recommend, encode, classify."),
     "artifacts": ("malmoi.cli.artifacts:artifacts", "List, verify and remove what runs have made."),
     "config": ("malmoi.cli.config:config", "Show every setting, its present value, and what it does."),
     "bench": ("malmoi.cli.bench:bench", "Measure this installation."),

@@ -29,4 +29,4 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
 
 @click.group(cls=LazyGroup, table=COMMANDS)
 def users() -> None:
-    """Understand users by what they did: recommendation, user vectors, graphs."""
+    """Understand users by what they did: recommend, encode, classify."""

@@ -26,7 +26,14 @@ from malmoi.cli.options import home_option
     type=click.Path(file_okay=False, path_type=Path),
     help="Write the logs here as files, with their schema, and make no artifact.",
 )
-@click.option("--format", "layout", type=click.Choice(["csv", "jsonl"]), default="csv", show_default=True)
+@click.option(
+    "--format",
+    "layout",
+    type=click.Choice(["csv", "jsonl"]),
+    default="csv",
+    show_default=True,
+    help="Of the files under --out.",
+)
 @click.option("--quiet", is_flag=True, help="Show no progress.")
 @home_option
 def simulate(
