@@ -12,6 +12,7 @@ from malmoi.cli.users.collections import collections
 from malmoi.cli.users.forget import forget
 from malmoi.cli.users.index import index
 from malmoi.cli.users.refresh import refresh
+from malmoi.core.errors import UnknownName
 from malmoi.core.store import Store
 from malmoi.users import opening
 from malmoi.users.index import open_collection
@@ -33,9 +34,9 @@ def logs_of_users(count: int, events: int) -> Logs:
     )
 
 
-def store_logs(home: Path, logs: Logs) -> str:
+def store_logs(home: Path, logs: Logs, name: str = "shop") -> str:
     store = Store(home / "store")
-    with store.new_artifact("logs", "shop") as folder:
+    with store.new_artifact("logs", name) as folder:
         logs.save(folder)
     return store.artifacts("logs")[-1].id
 
@@ -82,6 +83,24 @@ def test_from_logs_to_forgetting(home_with_model: Path, tmp_path: Path) -> None:
     assert listed[1].endswith("spring")
     call(collections, "--rollback", "people", home=home)
     assert len(open_collection(home, "people")) == 51
+
+
+def test_logs_go_by_their_short_name_in_every_command(home_with_model: Path, tmp_path: Path) -> None:
+    """As `malmoi users import --name demo` makes the artifact demo-logs, "demo" names it everywhere."""
+    home = home_with_model
+    made = store_logs(home, logs_of_users(7, 2), "demo-logs")
+    store = Store(home / "store")
+    for name in ("demo", "demo-logs", made):
+        assert opening.find_logs(store, name).id == made
+        assert len(opening.open_logs(home, name)) == 7
+    first = call(index, "word-counts", "demo", "--collection", "seven", "--quiet", home=home)
+    assert first.output.startswith("seven: 7 users encoded")
+    assert "7 unchanged" in call(refresh, "seven", "demo", "--quiet", home=home).output
+    (tmp_path / "folder").mkdir()
+    logs_of_users(3, 2).save(tmp_path / "folder")
+    assert len(opening.open_logs(home, str(tmp_path / "folder"))) == 3
+    with pytest.raises(UnknownName, match="did you mean demo-logs"):
+        opening.open_logs(home, "demo-log")
 
 
 def test_nobody_is_taken_out_unasked(home_with_model: Path) -> None:

@@ -15,6 +15,8 @@ from malmoi.core.store import Artifact, Store
 from malmoi.users.base import Recommender, TextRecommender, build_user_models
 from malmoi.users.logs import History, Logs, load_logs
 
+LOGS_SUFFIX = "-logs"
+"""Of the artifact that `malmoi users import --name NAME` makes."""
 _AT_ONCE = 4096  # item texts encoded at once
 
 
@@ -151,20 +153,29 @@ def version_of(artifact: Artifact) -> str:
     return artifact.digest[:16]
 
 
-def find_logs(home: Path, name: str) -> Logs:
-    """The logs of a folder, or of the "logs" artifact of this id or (the newest) of this name.
+def find_logs(store: Store, name: str) -> Artifact:
+    """The "logs" artifact of this id, or the newest of this name, with or without "-logs".
+
+    Raises:
+        UnknownName: there is none; the message names the nearest.
+    """
+    found = store.artifacts("logs")
+    for artifact in reversed(found):
+        if artifact.id == name or artifact.manifest.name in (name, name + LOGS_SUFFIX):
+            return artifact
+    known = {artifact.manifest.name for artifact in found}
+    raise UnknownName("logs", name, known, fix="Make some: malmoi users import, or malmoi users simulate.")
+
+
+def open_logs(home: Path, name: str) -> Logs:
+    """The logs of a folder, or of the artifact that `find_logs` finds.
 
     Raises:
         UnknownName: there are none; the message names the nearest.
     """
     if Path(name).is_dir():
         return load_logs(Path(name))
-    found = Store(home / "store").artifacts("logs")
-    for artifact in reversed(found):
-        if name in (artifact.id, artifact.manifest.name):
-            return load_logs(artifact.path)
-    known = {artifact.manifest.name for artifact in found} | {artifact.id for artifact in found}
-    raise UnknownName("logs", name, known, fix="Make some: malmoi users import, or malmoi users simulate.")
+    return load_logs(find_logs(Store(home / "store"), name).path)
 
 
 def logs_with(home: Path, users: Sequence[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Finding what the commands of `malmoi users` are given by name."""
+"""Recipes of one stage that the commands of `malmoi users` make and run."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -6,31 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from malmoi.core.recipe import Recipe
-    from malmoi.core.store import Artifact, Store
-
-SUFFIX = "-logs"
-"""Of the artifact that `malmoi users import --name NAME` makes."""
-
-
-def find_logs(store: "Store", name: str) -> "Artifact":
-    """The logs of this id, or the newest of this name, with or without "-logs".
-
-    Raises:
-        UnknownName: there are none; the message names the nearest.
-    """
-    from malmoi.core.errors import UnknownName
-
-    found = store.artifacts("logs")
-    for artifact in reversed(found):
-        if artifact.id == name or artifact.manifest.name in (name, name + SUFFIX):
-            return artifact
-    known = {artifact.manifest.name for artifact in found}
-    raise UnknownName("logs", name, known, fix="Make some: malmoi users import, or malmoi users simulate.")
+    from malmoi.core.store import Artifact
 
 
 def short_name(logs: "Artifact") -> str:
     """What recipes over these logs are called, so that their artifacts sort beside them."""
-    return logs.manifest.name.removesuffix(SUFFIX)[:30].rstrip("._-") or "users"
+    from malmoi.users.opening import LOGS_SUFFIX
+
+    return logs.manifest.name.removesuffix(LOGS_SUFFIX)[:30].rstrip("._-") or "users"
 
 
 def build_recipe(

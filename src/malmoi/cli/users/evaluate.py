@@ -70,10 +70,10 @@ def evaluate(
     The ranking is full: against every item but those of the history, ties in the middle.
     """  # noqa: D301 - \b is click's mark for text that keeps its lines
     from malmoi.cli.evals.tables import table
-    from malmoi.cli.users.artifacts import build_recipe, find_logs, run_recipe, short_name
+    from malmoi.cli.users.artifacts import build_recipe, run_recipe, short_name
     from malmoi.core.errors import InvalidInput
     from malmoi.core.store import Store
-    from malmoi.users.opening import find_model
+    from malmoi.users.opening import find_logs, find_model
     from malmoi.users.report.figures import Results
     from malmoi.users.report.stage import MOST_MODELS
 

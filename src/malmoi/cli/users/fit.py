@@ -57,9 +57,10 @@ def fit(
     Kinds: popularity, item-knn, markov, markov-knn, ease, mean-text, sasrec, clue, lmrec, lightgcn,
     multi-manifold. Stop it whenever you like: the same command goes on from there, to the same model.
     """  # noqa: D301 - \b is click's mark for text that keeps its lines
-    from malmoi.cli.users.artifacts import build_recipe, find_logs, run_recipe, short_name
+    from malmoi.cli.users.artifacts import build_recipe, run_recipe, short_name
     from malmoi.core.store import Store
     from malmoi.users.base import build_user_models
+    from malmoi.users.opening import find_logs
 
     kinds = build_user_models()
     if kind not in kinds:

@@ -32,13 +32,13 @@ def index(model: str, logs: str, name: str | None, batch: int, quiet: bool, home
     """
     from malmoi.cli.live import open_progress
     from malmoi.users.index.refresh import refresh
-    from malmoi.users.opening import find_logs, open_model
+    from malmoi.users.opening import open_logs, open_model
 
     opened = open_model(home, model)
     target = name or opened.name
     with open_progress(quiet) as progress:
         done = refresh(
-            home, target, opened.encoder, find_logs(home, logs),
+            home, target, opened.encoder, open_logs(home, logs),
             model=opened.version, full=True, batch=batch, progress=progress,
         )  # fmt: skip
     click.echo(f"{target}: {describe(done)}")

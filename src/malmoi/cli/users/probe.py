@@ -51,11 +51,10 @@ def probe(
     Example: malmoi users probe clue mean-text --logs shop --labels booking.csv
     """
     from malmoi.cli.live import open_progress
-    from malmoi.cli.users.artifacts import find_logs
     from malmoi.core.files import write_json
     from malmoi.core.store import Store
     from malmoi.users.logs import load_logs
-    from malmoi.users.opening import open_model
+    from malmoi.users.opening import find_logs, open_model
     from malmoi.users.probes import floors, read_labels, render_probes, run_probes
     from malmoi.users.probes.features import model_features
 

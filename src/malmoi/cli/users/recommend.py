@@ -158,9 +158,9 @@ def logs_of(home: Path, model: str, logs: str | None) -> "Artifact":
     Raises:
         UnknownName: they are not there.
     """
-    from malmoi.cli.users.artifacts import find_logs
     from malmoi.core.errors import UnknownName
     from malmoi.core.store import Store
+    from malmoi.users.opening import find_logs
 
     store = Store(home / "store")
     if logs is not None:

@@ -31,13 +31,13 @@ def refresh(
     from malmoi.cli.users.index import describe
     from malmoi.users.index import open_collection
     from malmoi.users.index.refresh import refresh as run
-    from malmoi.users.opening import find_logs, find_version, open_model
+    from malmoi.users.opening import find_version, open_logs, open_model
 
     found = open_collection(home, collection)
     opened = open_model(home, model or find_version(home, found.meta.model))
     with open_progress(quiet) as progress:
         done = run(
-            home, collection, opened.encoder, find_logs(home, logs),
+            home, collection, opened.encoder, open_logs(home, logs),
             model=opened.version, prune=prune, batch=batch, progress=progress,
         )  # fmt: skip
     click.echo(f"{collection}: {describe(done)}")

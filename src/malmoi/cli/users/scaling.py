@@ -37,10 +37,10 @@ def scaling(
     Example: malmoi users scaling shop --set widths=[16,32,64,128] --set batch_sizes=[64,256]
     """
     from malmoi.cli.live import open_progress
-    from malmoi.cli.users.artifacts import find_logs
     from malmoi.core.config import load_config
     from malmoi.core.store import Store
     from malmoi.users.logs import load_logs
+    from malmoi.users.opening import find_logs
     from malmoi.users.scaling.report import build_report, render_table, write_report
     from malmoi.users.scaling.study import ScalingSettings, run_study
 

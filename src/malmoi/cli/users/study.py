@@ -55,8 +55,8 @@ def study(
     Example: malmoi users study lmrec --logs demo --set size=1.7M --set num_steps=500
     """
     from malmoi.cli.live import open_progress
-    from malmoi.cli.users.artifacts import find_logs
     from malmoi.core.store import Store
+    from malmoi.users.opening import find_logs
     from malmoi.users.studies.keeping import keep_study
     from malmoi.users.studies.page import render_table
 
