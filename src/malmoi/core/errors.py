@@ -19,6 +19,8 @@ in one place (`serve/errors.py`). Anything else that escapes is a bug.
     ├── DownloadFailed         a download that could not be finished; it can be resumed
     ├── DiskFull               no room; nothing that was there is lost
     ├── SandboxFailed          a parser in a child process crashed or took too much (core/sandbox.py)
+    ├── DocumentUnreadable     a file whose text cannot be had; `reason` says why
+    ├── SkillUnavailable       a skill's server does not answer
     ├── MissingExtra           an optional dependency is not installed
     ├── Unsupported            the engine cannot do this
     ├── StructuredOutputInvalid  the model's answer does not fit its schema, after one repair
@@ -156,6 +158,26 @@ class DiskFull(MalmoiError):
     """There is no room to write; nothing that was there before is lost."""
 
     code = "disk_full"
+
+
+class DocumentUnreadable(MalmoiError):
+    """A file whose text cannot be had.
+
+    `reason` is "encrypted", "locked" (its publisher lets nobody take the text), "damaged", "too_large",
+    "unsupported" or "empty".
+    """
+
+    code = "document_unreadable"
+
+    def __init__(self, message: str, *, reason: str, fix: str = "") -> None:
+        super().__init__(message, fix=fix)
+        self.reason = reason
+
+
+class SkillUnavailable(MalmoiError):
+    """The server behind a skill does not answer, or not in time."""
+
+    code = "skill_unavailable"
 
 
 class MissingExtra(MalmoiError):

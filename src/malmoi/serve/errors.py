@@ -75,6 +75,8 @@ _KINDS: Mapping[type[Exception], _Kind] = {
     e.StructuredOutputInvalid: _Kind(422, _INVALID, "structured_output_invalid", "42400"),
     e.RateLimited: _Kind(429, "rate_limit_error", "rate_limit_exceeded", "42901"),
     e.Overloaded: _Kind(429, "overloaded", "overloaded", "42902"),
+    e.DocumentUnreadable: _Kind(422, _INVALID, "document_unreadable", "40005"),
+    e.SkillUnavailable: _Kind(502, "server_error", "skill_unavailable", "61004"),
     e.MissingExtra: _Kind(501, "server_error", "missing_extra", "50100"),
     e.DownloadFailed: _Kind(502, "server_error", "download_failed", "50000"),
     e.EngineUnavailable: _Kind(503, "server_error", "engine_unavailable", "50300"),

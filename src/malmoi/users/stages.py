@@ -22,7 +22,7 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from malmoi.core.config import ConfigTree
-from malmoi.core.errors import MissingExtra
+from malmoi.core.errors import InvalidInput, MissingExtra
 from malmoi.core.stage import Input, Stage, StageConfig, StageContext, fingerprint
 from malmoi.core.store import Artifact
 from malmoi.users.base import FitContext, Recommender, UserModelSettings, build_user_models
@@ -39,11 +39,16 @@ class LogsConfig(StageConfig):
     """Files to read; relative paths are below the folder given with --data."""
     simulate: SimulationSettings | None = None
     """A company to simulate; the recipe's seed does not matter, its own does."""
+    texts: str | None = None
+    """With simulate: a JSONL file of texts for the items, instead of made-up ones; relative paths are below
+    the folder given with --data."""
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
         if (self.read is None) == (self.simulate is None):
             raise ValueError("give either read (files) or simulate")
+        if self.texts is not None and self.simulate is None:
+            raise ValueError("texts goes with simulate")
         return self
 
 
@@ -59,6 +64,9 @@ class LogsStage(Stage[LogsConfig]):
         Raises:
             InvalidInput: there is no such file.
         """
+        if config.texts is not None:
+            path = _texts_path(config.texts, data)
+            return {str(path): fingerprint(path)}
         if config.read is None:
             return {}
         from malmoi.users.data.staging import plan_files
@@ -81,10 +89,14 @@ class LogsStage(Stage[LogsConfig]):
             from malmoi.users.data.report import describe
             from malmoi.users.simulate import simulate
             from malmoi.users.simulate.files import write_traits
+            from malmoi.users.simulate.texts import read_texts
 
             assert config.simulate is not None, "checked when the settings were read"
+            texts = None
+            if config.texts is not None:
+                texts = read_texts(_texts_path(config.texts, context.data))
             with context.progress.task("simulating", total=1):
-                made = simulate(config.simulate)
+                made = simulate(config.simulate, texts)
             made.logs.save(out)
             write_traits(made, out / "traits.parquet")
             report = describe(made.logs)
@@ -93,6 +105,16 @@ class LogsStage(Stage[LogsConfig]):
         simulated = config.simulate.model_dump(mode="json") if config.simulate is not None else None
         counts = {"users": report.users, "items": report.items, "events": report.events}
         return {**counts, "services": [one.name for one in report.services], "simulation": simulated}
+
+
+def _texts_path(name: str, data: Path | None) -> Path:
+    path = Path(name).expanduser()
+    path = path if data is None else data / path
+    if not path.is_file():
+        raise InvalidInput(
+            f"there is no file {name} of texts.", fix="Give a JSONL file of interest and text."
+        )
+    return path
 
 
 class FitConfig(StageConfig):

@@ -15,6 +15,11 @@ from malmoi.cli.options import home_option
 @click.option("--events", type=click.IntRange(2), default=20, show_default=True, help="Of a user on average.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of everything.")
 @click.option(
+    "--texts",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Texts of items instead of made-up ones: JSONL of interest, text and, if you like, service.",
+)
+@click.option(
     "--set",
     "overrides",
     multiple=True,
@@ -42,6 +47,7 @@ def simulate(
     items: int,
     events: int,
     seed: int,
+    texts: Path | None,
     overrides: Sequence[str],
     out: Path | None,
     layout: str,
@@ -53,6 +59,7 @@ def simulate(
     \b
     malmoi users simulate --name demo --users 2000 --seed 1
     malmoi users simulate --out logs --format jsonl
+    malmoi users simulate --texts reviews.jsonl --set services=['shop']
 
     The best ranking that there can be is known for these logs, and `malmoi users eval` reports it beside the
     models.
@@ -63,22 +70,27 @@ def simulate(
         from malmoi.users.simulate import SimulationSettings
         from malmoi.users.simulate import simulate as draw
         from malmoi.users.simulate.files import write_simulation
+        from malmoi.users.simulate.texts import read_texts
 
         tree = ConfigTree()
         tree.merge(values, origin="the command")
         for override in overrides:
             path, text = parse_override(override)
             tree.put(path, text, None, origin=f"--set {override}")
-        made = draw(tree.validate(SimulationSettings))
+        rows = None if texts is None else read_texts(texts)
+        made = draw(tree.validate(SimulationSettings), rows)
         for file in write_simulation(made, out, layout):  # type: ignore[arg-type]
             click.echo(str(file))
         return
     from malmoi.cli.users.artifacts import build_recipe, run_recipe
 
+    table: dict[str, object] = {"use": "users-logs", "simulate": values}
+    if texts is not None:
+        table["texts"] = str(texts.resolve())
     recipe = build_recipe(
         name,
         "logs",
-        {"use": "users-logs", "simulate": values},
+        table,
         seed=0,
         overrides=[("simulate", override) for override in overrides],
     )

@@ -21,7 +21,14 @@ from malmoi.cli.options import home_option
     help="Whom to ask: users that no fit has seen, or everybody for the last event.",
 )
 @click.option("--ratios", default="0,0.3,0.5,0.7", show_default=True, help="Shares of the task's own text.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of split and fits.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of split and first fit.")
+@click.option(
+    "--fits",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Of every LMRec, each with the next seed.",
+)
 @click.option(
     "--set",
     "overrides",
@@ -40,6 +47,7 @@ def study(
     split: str,
     ratios: str,
     seed: int,
+    fits: int,
     overrides: Sequence[str],
     name: str,
     as_json: bool,
@@ -64,7 +72,7 @@ def study(
     found = find_logs(store, logs)
     with open_progress(quiet) as progress:
         path, report = keep_study(
-            {"split": split, "target": target, "seed": seed},
+            {"split": split, "target": target, "seed": seed, "fits": fits},
             found, store=store, ratios=ratios, overrides=overrides, name=name, home=home, progress=progress,
         )  # fmt: skip
     shown = json.dumps(report, ensure_ascii=False, indent=2) if as_json else render_table(report)

@@ -31,7 +31,7 @@ from malmoi.factory.tokenizer.writing import write_tokenizer
 from malmoi.factory.train.schedule import ScheduleSettings
 from malmoi.users.base import FitContext, UserModelSettings
 from malmoi.users.logs import History, Items, Logs, load_items, save_items
-from malmoi.users.sequences.clue_features import FeatureReader, KnownTexts, user_features
+from malmoi.users.sequences.clue_features import FeatureReader, KnownTexts
 from malmoi.users.sequences.clue_head import fit_head
 from malmoi.users.sequences.contrast_training import Contrast, ContrastTraining
 from malmoi.users.sequences.digest import digest_of
@@ -101,7 +101,9 @@ class CLUE:
         self._encoder = encoder.eval()
         self._tokenizer = tokenizer
         self._head = head
-        self._reader = FeatureReader(encoder, tokenizer, sketch=_sketch(settings), known=known)
+        self._reader = FeatureReader(
+            encoder, tokenizer, sketch=_sketch(settings), reads_encoder=settings.head.encoder, known=known
+        )
         if known is None:
             self._reader.learn(items.texts)
         self.facts: Mapping[str, Any] = dict(facts or {})
@@ -177,11 +179,10 @@ class CLUE:
     def encode(self, histories: Sequence[History]) -> NDArray[np.float32]:
         """Vectors for ranking, (B, D): of the head, or where there is none the contrasted ones."""
         vectors, counts = self._reader.events([history.texts for history in histories])
-        users = self._reader.users(vectors, counts)
         if self._head is None:
-            return self._reader.project(users).numpy()
+            return self._reader.project(self._reader.users(vectors, counts)).numpy()
         with torch.no_grad():
-            return self._head.user(user_features(users, vectors, counts)).float().numpy()
+            return self._head.user(self._reader.user_features(vectors, counts)).float().numpy()
 
     def encode_items(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """One vector a text, (len(texts), D); without a head, that of a history with this one event."""
@@ -190,7 +191,7 @@ class CLUE:
             users = self._reader.users(vectors[:, None], torch.ones(len(vectors), dtype=torch.int64))
             return self._reader.project(users).numpy()
         with torch.no_grad():
-            return self._head.item(vectors).float().numpy()
+            return self._head.item(self._reader.item_features(vectors)).float().numpy()
 
     def represent(self, histories: Sequence[History]) -> NDArray[np.float32]:
         """The general-purpose vectors z, (B, d), that were learned without any task: for probes."""
@@ -236,8 +237,7 @@ class CLUE:
             encoder.load_state_dict(load_file(folder / _ENCODER))
             head = None
             if settings.head.kind != "none":
-                width, sketch = settings.encoder.width, _sketch(settings)
-                head = NextItemHead(settings.head, 3 * width + 2 * sketch, width + sketch)
+                head = NextItemHead(settings.head, settings.encoder.width)
                 head.load_state_dict(load_file(folder / _HEAD))
                 head.eval()
             vectors = torch.from_numpy(np.load(folder / _VECTORS, allow_pickle=False))

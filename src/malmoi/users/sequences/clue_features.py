@@ -45,14 +45,22 @@ class FeatureReader:
         encoder: in evaluation mode.
         tokenizer: of its vocabulary.
         sketch: numbers of a text's sketch, k; 0: none.
+        reads_encoder: whether a head's features hold the encoder's vectors.
         known: rows that need not be computed again; they must be this encoder's.
     """
 
     def __init__(
-        self, encoder: UserEncoder, tokenizer: Tokenizer, *, sketch: int = 0, known: KnownTexts | None = None
+        self,
+        encoder: UserEncoder,
+        tokenizer: Tokenizer,
+        *,
+        sketch: int = 0,
+        reads_encoder: bool = True,
+        known: KnownTexts | None = None,
     ) -> None:
         self._encoder = encoder
         self._tokenizer = tokenizer
+        self._reads_encoder = reads_encoder
         self._tokens = _random_tokens(tokenizer.vocab_size, sketch)
         self.known = known or KnownTexts({}, torch.zeros(0, self.width + sketch))
 
@@ -107,6 +115,24 @@ class FeatureReader:
             ]
         )
 
+    def user_features(self, vectors: Tensor, counts: Tensor) -> Tensor:
+        """What a head reads of a user: z, the newest event's row, mean of rows by recency, (B, 3 d + 2 k).
+
+        Nothing of it is trained with the head; z alone is what the paper names, the other two are ours: a
+        mean over events forgets which was the last. A head without the encoder reads (B, 2 k).
+        """
+        rows = self.item_features(vectors)
+        age = counts[:, None] - 1 - torch.arange(rows.shape[1])
+        weight = torch.where(age >= 0, _DECAY ** age.clamp(min=0).float(), torch.zeros(()))
+        recent = (rows * weight[:, :, None]).sum(1) / weight.sum(1, keepdim=True).clamp(min=1e-9)
+        last = rows[torch.arange(len(rows)), (counts - 1).clamp(min=0)] * (counts > 0)[:, None]
+        read = [self.users(vectors, counts)] if self._reads_encoder else []
+        return torch.cat([*read, last, recent], dim=1)
+
+    def item_features(self, vectors: Tensor) -> Tensor:
+        """What a head reads of rows: all, (..., d + k), or without the encoder the sketch, (..., k)."""
+        return vectors if self._reads_encoder else vectors[..., self.width :]
+
     @torch.no_grad()
     def project(self, users: Tensor) -> Tensor:
         """The contrasted vector e, (B, D), of length 1."""
@@ -132,16 +158,3 @@ def _random_tokens(count: int, size: int) -> Tensor:
     """A random vector for each token; inner products of sums are those of token counts, nearly."""
     drawn = np.random.default_rng(0).standard_normal((count, size), dtype=np.float32)
     return torch.from_numpy(drawn / max(size, 1) ** 0.5)
-
-
-def user_features(users: Tensor, vectors: Tensor, counts: Tensor) -> Tensor:
-    """What the head reads of a user: z, the newest event's row, the mean of rows by recency, (B, 3 d + 2 k).
-
-    Shapes: users z (B, d); rows of events (B, L, d + k); counts (B,). Nothing of it is trained with the head;
-    z alone is what the paper names, the other two are ours: a mean over events forgets which was the last.
-    """
-    age = counts[:, None] - 1 - torch.arange(vectors.shape[1])
-    weight = torch.where(age >= 0, _DECAY ** age.clamp(min=0).float(), torch.zeros(()))
-    recent = (vectors * weight[:, :, None]).sum(1) / weight.sum(1, keepdim=True).clamp(min=1e-9)
-    last = vectors[torch.arange(len(vectors)), (counts - 1).clamp(min=0)]
-    return torch.cat([users, last * (counts > 0)[:, None], recent], dim=1)

@@ -14,7 +14,7 @@ from malmoi.core.errors import InvalidInput
 from malmoi.users.base import FitContext
 from malmoi.users.cases import Cases
 from malmoi.users.logs import Logs
-from malmoi.users.sequences.clue_features import FeatureReader, user_features
+from malmoi.users.sequences.clue_features import FeatureReader
 from malmoi.users.sequences.next_item_head import HeadSettings, HeadTraining, NextItemHead
 from malmoi.users.sequences.training import Watch, fit
 from malmoi.users.sequences.user_encoder import gather_events
@@ -54,11 +54,10 @@ def fit_head(
     users = np.searchsorted(logs.offsets, at, side="right") - 1
     with context.progress.task("Read features", total=len(at), unit="cases") as task:
         features = _features(reader, logs, users, at, task.advance)
-    width = reader.known.vectors.shape[1]
     with torch.random.fork_rng():
         torch.manual_seed(context.seed)
-        head = NextItemHead(settings, features.shape[1], width)
-    items = reader.texts(logs.items.texts)
+        head = NextItemHead(settings, reader.width)
+    items = reader.item_features(reader.texts(logs.items.texts))
     head.measure(features, items)
     truth = torch.from_numpy(logs.events[at].astype(np.int64))
     watched_features = None
@@ -106,7 +105,7 @@ def _features(
     at: NDArray[np.int64],
     advance: Any = lambda amount: None,
 ) -> torch.Tensor:
-    """Features of the histories before each event, (C, 3 d + 2 k)."""
+    """Features of the histories before each event, (C, F)."""
     rows_of_texts, distinct = number_texts(logs.items.texts)
     vectors = reader.texts(distinct)
     found = []
@@ -119,6 +118,6 @@ def _features(
         places = np.concatenate([np.arange(a, b) for a, b in zip(firsts, stops, strict=True)])
         table[inside] = rows_of_texts[logs.events[places]]
         events, sizes = gather_events(vectors, torch.from_numpy(table))
-        found.append(user_features(reader.users(events, sizes), events, sizes))
+        found.append(reader.user_features(events, sizes))
         advance(len(stops))
     return torch.cat(found)

@@ -11,11 +11,11 @@ items.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -35,6 +35,8 @@ class HeadSettings(UserModelSettings):
     """Length of the vectors that are multiplied."""
     sketch: int = Field(128, ge=0)
     """Numbers of a text's sketch, which knows the words that the encoder has let go; 0: only its vectors."""
+    encoder: bool = True
+    """Whether the encoder's vectors are read; false: the sketch alone, to see what the encoder gives."""
     dropout: float = Field(0.2, ge=0.0, lt=1.0)
     """Of features and hidden values."""
     cases_per_user: int = Field(16, ge=1)
@@ -48,6 +50,12 @@ class HeadSettings(UserModelSettings):
     )
     """How it is trained."""
 
+    @model_validator(mode="after")
+    def _reads_something(self) -> Self:
+        if not self.encoder and not self.sketch:
+            raise ValueError("a head without the encoder needs a sketch: head.sketch is 0")
+        return self
+
 
 _LEAST_VARIANCE = 1e-4
 """Of the largest: axes with less are noise."""
@@ -58,14 +66,14 @@ class NextItemHead(nn.Module):
 
     Args:
         settings: kind and sizes.
-        user_features: F.
-        item_features: G.
+        width: of the encoder, d.
     """
 
-    def __init__(self, settings: HeadSettings, user_features: int, item_features: int) -> None:
+    def __init__(self, settings: HeadSettings, width: int) -> None:
         super().__init__()
-        self.user = _network(settings, user_features)
-        self.item = _network(settings, item_features)
+        read = width * settings.encoder
+        self.user = _network(settings, 3 * read + 2 * settings.sketch)
+        self.item = _network(settings, read + settings.sketch)
 
     def measure(self, users: Tensor, items: Tensor) -> None:
         """Let the whitenings learn what is usual. Shapes: (C, F) and (M, G)."""

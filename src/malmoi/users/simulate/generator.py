@@ -5,7 +5,7 @@ All users go forward together, one event at a time, so that a million events tak
 N users, M items, L events of the most active user.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from malmoi.users.logs import Logs
 from malmoi.users.simulate.best import Best
 from malmoi.users.simulate.settings import SimulationSettings
+from malmoi.users.simulate.texts import ItemText, with_texts
 from malmoi.users.simulate.world import SUCCESSORS, World, build_world, draw_items
 
 BEGIN = 1_735_689_600  # 1 January 2025, UTC
@@ -38,9 +39,19 @@ class Simulation:
     cold_items: NDArray[np.bool_]
 
 
-def simulate(settings: SimulationSettings) -> Simulation:
-    """Draw logs; the same for the same settings."""
+def simulate(settings: SimulationSettings, texts: Sequence[ItemText] | None = None) -> Simulation:
+    """Draw logs; the same for the same settings.
+
+    Args:
+        settings: how large the company is, and how its users behave.
+        texts: for its items; None: made-up ones. They change nothing else.
+
+    Raises:
+        InvalidInput: there are too few texts.
+    """
     world = build_world(settings)
+    if texts is not None:
+        world = with_texts(world, texts)
     random = np.random.default_rng([settings.seed, 2])
     least = max(2, settings.events // 4)
     lengths = random.integers(least, max(settings.most_events, least) + 1, settings.users)

@@ -26,7 +26,7 @@ from malmoi.core.files import new_directory, write_json
 from malmoi.core.stage import Progress
 from malmoi.users.base import FitContext, Recommender, UserModelSettings, build_user_models
 from malmoi.users.logs import Items, Logs
-from malmoi.users.ranking import compare, gains, hit_rate, interval, rank_cases
+from malmoi.users.ranking import Comparison, gains, hit_rate, interval, rank_cases
 from malmoi.users.splits import Split, hold_out_users, leave_one_out
 
 FIRST, JOINT, STAGED = "lmrec-lm", "lmrec", "pretrain-then-finetune"
@@ -46,10 +46,12 @@ class StudySettings(UserModelSettings):
     """The service to recommend; the events of the others become task-agnostic text. None: all services."""
     ratios: tuple[float, ...] = (0.0, 0.3, 0.5, 0.7)
     """Shares of the task's own rows in L1; with `target`. The share of 1 is lmrec itself."""
-    baselines: tuple[str, ...] = ("popularity", "item-knn", "markov-knn")
+    baselines: tuple[str, ...] = ("popularity", "mean-text", "item-knn", "markov-knn")
     """Kinds to report beside, with their own default settings."""
     seed: int = Field(0, ge=0)
-    """Of the split and of every fit."""
+    """Of the split and of the first fit."""
+    fits: int = Field(1, ge=1)
+    """Fits of every LMRec, each with the next seed; a user's gain is the mean over them."""
 
 
 @dataclass(frozen=True)
@@ -97,13 +99,17 @@ def run_study(
     ranks: dict[str, NDArray[np.float64]] = {}
     rows = []
     for variant in variants:
-        found, facts = _ask(variant, settings, split, work, home, progress)
+        seeds = range(settings.seed, settings.seed + (settings.fits if variant.kind == "lmrec" else 1))
+        asked = [_ask(variant, settings, seed, split, work, home, progress) for seed in seeds]
         if variant.name == _PRETRAINED:
             continue
-        ranks[variant.name] = found
-        low, high = interval(gains(found), seed=settings.seed)
-        row = {"name": variant.name, "hr@10": hit_rate(found), "ndcg@10": float(gains(found).mean())}
-        rows.append({**row, "low": low, "high": high, **facts, "settings": dict(variant.settings)})
+        found = ranks[variant.name] = np.stack([one for one, _ in asked])
+        mean = gains(found).mean(axis=0)
+        low, high = interval(mean, seed=settings.seed)
+        row = {"name": variant.name, "hr@10": hit_rate(found), "ndcg@10": float(mean.mean())}
+        facts = [{"seed": seed, "ndcg@10": float(gains(one).mean()), **took}
+                 for seed, (one, took) in zip(seeds, asked, strict=True)]  # fmt: skip
+        rows.append({**row, "low": low, "high": high, "fits": facts, "settings": dict(variant.settings)})
         progress.note(
             f"{variant.name}: HR@10 {row['hr@10']:.4f}, "
             f"NDCG@10 {row['ndcg@10']:.4f} ({low:.4f} to {high:.4f})"
@@ -185,24 +191,30 @@ def _of_users(logs: Logs, train: Logs) -> Logs:
 
 
 def _ask(
-    variant: Variant, settings: StudySettings, split: Split, work: Path, home: Path, progress: Progress
+    variant: Variant,
+    settings: StudySettings,
+    seed: int,
+    split: Split,
+    work: Path,
+    home: Path,
+    progress: Progress,
 ) -> tuple[NDArray[np.float64], dict[str, Any]]:
     """Ranks of the test cases, and what the fit took; from the folder where it is done already."""
-    folder = work / "variants" / variant.name.replace(":", "-")
+    folder = work / "variants" / f"{variant.name.replace(':', '-')}-seed{seed}"
     if not folder.exists():
         kind = build_user_models().get(variant.kind)
         values = dict(variant.settings)
         if variant.after is not None:
-            values["start_from"] = str(work / "variants" / variant.after / "model")
+            values["start_from"] = str(work / "variants" / f"{variant.after}-seed{seed}" / "model")
         context = FitContext(
             work=work / "fits" / folder.name,
             home=home,
-            seed=settings.seed,
+            seed=seed,
             validation=split.validation,
             progress=progress,
         )
         context.work.mkdir(parents=True, exist_ok=True)
-        progress.note(f"Fit {variant.name}.")
+        progress.note(f"Fit {variant.name}, seed {seed}.")
         began = time.process_time()
         model = kind.fit(kind.settings_type.model_validate(values), split.train, context)
         facts = {"cpu_seconds": round(time.process_time() - began, 1), **_steps(context)}
@@ -234,14 +246,18 @@ def _steps(context: FitContext) -> dict[str, Any]:
 def _compared(
     ranks: Mapping[str, NDArray[np.float64]], settings: StudySettings
 ) -> Sequence[Mapping[str, Any]]:
+    """User by user, each with the mean of the fits; and the difference of every fit alone."""
     pairs = [(JOINT, FIRST), (JOINT, STAGED), *((JOINT, kind) for kind in settings.baselines)]
     pairs += [(ratio_name(share), JOINT) for share in settings.ratios]
     rows = []
     for one, other in pairs:
         if one in ranks and other in ranks:
-            found = compare(ranks[one], ranks[other], seed=settings.seed)
-            row = {"difference": found.difference, "low": found.low, "high": found.high}
-            rows.append({"a": one, "b": other, **row, "verdict": found.verdict})
+            better = gains(ranks[one]) - gains(ranks[other])  # (fits, C)
+            users = better.mean(axis=0)
+            low, high = interval(users, seed=settings.seed)
+            found = Comparison(float(users.mean()), low, high, len(users), len(users))
+            row = {"difference": found.difference, "low": low, "high": high, "verdict": found.verdict}
+            rows.append({"a": one, "b": other, **row, "each": better.mean(axis=1).tolist()})
     return rows
 
 

@@ -1,7 +1,7 @@
 """A study's report as one HTML file, and as a table for a terminal."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
@@ -40,7 +40,11 @@ def render_table(report: Mapping[str, Any]) -> str:
     lines.append("")
     lines += [
         f"{row['a']} - {row['b']}: {row['difference']:+.4f} ({row['low']:+.4f} to {row['high']:+.4f}), "
-        f"{row['verdict']}"
+        f"{row['verdict']}" + (f" (each fit: {_signed(row['each'])})" if len(row["each"]) > 1 else "")
         for row in report["comparisons"]
     ]
     return "\n".join(lines)
+
+
+def _signed(values: Sequence[float]) -> str:
+    return ", ".join(f"{value:+.4f}" for value in values)

@@ -1,0 +1,1 @@
+"""Documents: files to text, text to passages, passages to answers that cite them."""
