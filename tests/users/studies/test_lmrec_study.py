@@ -66,7 +66,9 @@ def test_one_service_alone() -> None:
 
 def test_a_study_goes_on_and_writes_its_report(tmp_path: Path) -> None:
     logs = _logs()
-    settings = StudySettings(lmrec=TINY, target="shop", ratios=(0.5,), baselines=("popularity",), share=0.25)
+    settings = StudySettings(
+        lmrec=TINY, target="shop", ratios=(0.5,), baselines=("popularity",), share=0.25, fits=2
+    )
     arguments = {"work": tmp_path, "home": tmp_path, "progress": SilentProgress()}
     fewer = settings.model_copy(update={"ratios": ()})
     first = run_study(fewer, logs, **arguments)  # type: ignore[arg-type]
@@ -80,6 +82,13 @@ def test_a_study_goes_on_and_writes_its_report(tmp_path: Path) -> None:
         ("lmrec", "lmrec-lm"), ("lmrec", "pretrain-then-finetune"),
         ("lmrec", "popularity"), ("50:50", "lmrec"),
     }  # fmt: skip
+    by_name = {row["name"]: row for row in report["rows"]}
+    assert [fit["seed"] for fit in by_name["lmrec"]["fits"]] == [0, 1]
+    assert len(by_name["popularity"]["fits"]) == 1
+    each = [fit["ndcg@10"] for fit in by_name["lmrec"]["fits"]]
+    assert by_name["lmrec"]["ndcg@10"] == pytest.approx(np.mean(each))
+    for row in report["comparisons"]:
+        assert row["difference"] == pytest.approx(np.mean(row["each"]))
     known = set(load_logs(tmp_path / "agnostic").users)
     assert len(known) < len(logs)  # who is asked or validates gives no text
     page = render_page(report)

@@ -20,6 +20,13 @@ from malmoi.cli.options import home_option
     show_default=True,
     help="Whom to ask: users that no fit has seen, or everybody for the last event.",
 )
+@click.option(
+    "--share",
+    type=click.FloatRange(0, 0.4, min_open=True),
+    default=0.2,
+    show_default=True,
+    help="Of the users, for the test with cold-users; as many validate.",
+)
 @click.option("--ratios", default="0,0.3,0.5,0.7", show_default=True, help="Shares of the task's own text.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of split and first fit.")
 @click.option(
@@ -45,6 +52,7 @@ def study(
     logs: str,
     target: str | None,
     split: str,
+    share: float,
     ratios: str,
     seed: int,
     fits: int,
@@ -72,7 +80,7 @@ def study(
     found = find_logs(store, logs)
     with open_progress(quiet) as progress:
         path, report = keep_study(
-            {"split": split, "target": target, "seed": seed, "fits": fits},
+            {"split": split, "share": share, "target": target, "seed": seed, "fits": fits},
             found, store=store, ratios=ratios, overrides=overrides, name=name, home=home, progress=progress,
         )  # fmt: skip
     shown = json.dumps(report, ensure_ascii=False, indent=2) if as_json else render_table(report)
