@@ -99,7 +99,7 @@ def test_logs_go_by_their_short_name_in_every_command(home_with_model: Path, tmp
     (tmp_path / "folder").mkdir()
     logs_of_users(3, 2).save(tmp_path / "folder")
     assert len(opening.open_logs(home, str(tmp_path / "folder"))) == 3
-    with pytest.raises(UnknownName, match="did you mean demo-logs"):
+    with pytest.raises(UnknownName, match="did you mean 'demo-logs'"):
         opening.open_logs(home, "demo-log")
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from threadpoolctl import threadpool_limits
 
 from malmoi.cli import main
 from malmoi.core.store import Store
@@ -65,8 +64,7 @@ def test_a_trait_is_probed_and_the_report_kept(
     rows = [f"{user},{'cat' if kind == 0 else 'ball'}" for user, kind in zip(logs.users, kinds, strict=True)]
     labels.write_text("user,likes\n" + "\n".join(rows), encoding="utf-8")
     words = ["users", "probe", "texts", "--logs", "people", "--labels", str(labels), "--probe", "linear"]
-    with threadpool_limits(1):
-        assert call(*words, "--json", "--quiet", "--home", str(filled)) == 0
+    assert call(*words, "--json", "--quiet", "--home", str(filled)) == 0
     report = json.loads(capsys.readouterr().out)
     found = {row["vectors"]: row["figures"]["auroc"]["value"] for row in report["rows"]}
     assert list(found) == ["counts per service", "popularity", "texts"]

@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy.optimize import check_grad
-from threadpoolctl import threadpool_limits
 
 from malmoi.core.errors import InvalidInput, NotFound, Unsupported
 from malmoi.users.logs import History, Items, Logs
@@ -24,13 +23,6 @@ def write(path: Path, text: str) -> Path:
 
 def many(label: str, first: int, count: int) -> str:
     return "".join(f"u{number},{label}\n" for number in range(first, first + count))
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Two threads of BLAS wait for each other on a busy machine, for longer than such small products take."""
-    with threadpool_limits(1):
-        yield
 
 
 USERS = [f"u{number}" for number in range(40)]
