@@ -8,18 +8,19 @@ import numpy as np
 import pytest
 
 from malmoi.core.config import ConfigTree
-from malmoi.core.errors import ConfigError, InvalidInput, MalmoiError
+from malmoi.core.errors import ConfigError, InvalidInput, MalmoiError, UnknownName
 from malmoi.core.recipe import Recipe, check_recipe
 from malmoi.core.registry import Registry
 from malmoi.core.runner import RunOptions, run_recipe
 from malmoi.core.stage import Stage
-from malmoi.core.store import Artifact
+from malmoi.core.store import Artifact, Store
+from malmoi.evals.leaderboard import find_report, read_boards
 from malmoi.users.base import build_user_models
 from malmoi.users.logs import load_logs
 from malmoi.users.ranking import ndcg, rank_cases
 from malmoi.users.report.figures import Results
 from malmoi.users.report.page import render_page
-from malmoi.users.report.stage import EvalStage
+from malmoi.users.report.stage import RANKING, EvalStage
 from malmoi.users.splits import leave_one_out
 from malmoi.users.stages import FitStage, LogsStage
 
@@ -57,7 +58,7 @@ def test_from_a_simulation_to_a_report(home: Path) -> None:
     assert made["mix"].manifest.metadata["kind"] == "markov-knn"
     assert made["mix"].manifest.metadata["settings"]["knn"] == 0.7
     assert (made["logs"].path / "traits.parquet").is_file()
-    results = Results.model_validate_json((made["report"].path / "results.json").read_text(encoding="utf-8"))
+    results = Results.model_validate_json((made["report"].path / RANKING).read_text(encoding="utf-8"))
     assert [one.name for one in results.models] == [
         "demo-mix", "demo-near", "popularity", "item-knn", "markov-knn", "best possible",
     ]  # fmt: skip
@@ -77,6 +78,15 @@ def test_from_a_simulation_to_a_report(home: Path) -> None:
     assert {name: one.id for name, one in again.items()} == {name: one.id for name, one in made.items()}
 
 
+def test_a_report_of_users_is_none_of_language_models(home: Path) -> None:
+    run(home, {"logs": LOGS, "report": {"use": "users-eval", "baselines": ["popularity"]}})
+    store = Store(home / "store")
+    assert len(store.artifacts("report")) == 1
+    assert read_boards(store) == []
+    with pytest.raises(UnknownName, match="no evaluation report 'latest'"):
+        find_report(store, "latest")
+
+
 def test_users_that_nobody_has_seen_are_reported_apart(home: Path) -> None:
     split = {"method": "users", "share": 0.2, "seed": 1}
     stages = {
@@ -90,7 +100,7 @@ def test_users_that_nobody_has_seen_are_reported_apart(home: Path) -> None:
         },
     }
     made = run(home, stages)
-    results = Results.model_validate_json((made["report"].path / "results.json").read_text(encoding="utf-8"))
+    results = Results.model_validate_json((made["report"].path / RANKING).read_text(encoding="utf-8"))
     groups = results.models[0].groups
     assert groups["new users"].cases == groups["all"].cases == results.cases == 40
 
@@ -117,7 +127,7 @@ def test_a_model_of_other_logs_is_said_to_be_so(home: Path) -> None:
         "report": {"use": "users-eval", "inputs": {"model": "mix", "logs": "other"}, "baselines": []},
     }
     made = run(home, stages)
-    results = json.loads((made["report"].path / "results.json").read_text(encoding="utf-8"))
+    results = json.loads((made["report"].path / RANKING).read_text(encoding="utf-8"))
     assert results["notes"] == [
         "demo-mix was fitted on other logs; whether it knows these users is not checked."
     ]
@@ -180,7 +190,7 @@ def test_settings_of_a_kind_are_checked_with_their_path(home: Path) -> None:
 
 def test_the_page_escapes_what_it_shows(home: Path) -> None:
     made = run(home, {"logs": LOGS, "mix": FIT, "report": EVAL})
-    results = Results.model_validate_json((made["report"].path / "results.json").read_text(encoding="utf-8"))
+    results = Results.model_validate_json((made["report"].path / RANKING).read_text(encoding="utf-8"))
     evil = results.models[0].model_copy(update={"name": "<script>alert(1)</script>"})
     page = render_page(results.model_copy(update={"models": (evil,), "notes": ("<b>note</b>",)}))
     assert "<script" not in page

@@ -75,7 +75,7 @@ def evaluate(
     from malmoi.core.store import Store
     from malmoi.users.opening import find_logs, find_model
     from malmoi.users.report.figures import Results
-    from malmoi.users.report.stage import MOST_MODELS
+    from malmoi.users.report.stage import MOST_MODELS, RANKING
 
     if len(models) > MOST_MODELS:
         raise InvalidInput(f"{len(models)} models are given.", fix=f"Compare up to {MOST_MODELS} at once.")
@@ -93,7 +93,7 @@ def evaluate(
         **({"baselines": list(baselines)} if baselines else {}),
     }
     made = run_recipe(build_recipe(short_name(found), "eval", stage, seed=seed), home, quiet=quiet)
-    text = (made.path / "results.json").read_text(encoding="utf-8")
+    text = (made.path / RANKING).read_text(encoding="utf-8")
     if as_json:
         click.echo(json.dumps({"artifact": made.id, **json.loads(text)}, ensure_ascii=False))
         return

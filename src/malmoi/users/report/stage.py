@@ -1,6 +1,6 @@
 """The stage users-eval: models and logs in, a report out.
 
-results.json            figures with intervals, comparisons, protocol (users/report/figures.py)
+ranking.json            figures with intervals, comparisons, protocol (users/report/figures.py)
 ranks.npy               (models, cases) float64; infinite: the model does not know the item
 about/report.html       the same as a page
 """
@@ -28,6 +28,8 @@ from malmoi.users.splits import Split, SplitSettings
 from malmoi.users.stages import check_settings, open_kind
 
 MOST_MODELS = 8
+RANKING = "ranking.json"
+"""In a report: `results.json`, which others have, is what `malmoi evals` reads."""
 PROTOCOL = "full ranking of all items, the history's items taken out but never the truth, mid-rank ties"
 BASELINES = ("popularity", "item-knn", "markov-knn")
 
@@ -73,6 +75,7 @@ class EvalStage(Stage[EvalConfig]):
 
     config: ClassVar[type[EvalConfig]] = EvalConfig
     kind: ClassVar[Literal["report"]] = "report"
+    version: ClassVar[int] = 2
     inputs: ClassVar[Mapping[str, Input]] = roles()
 
     def run(
@@ -135,7 +138,7 @@ class EvalStage(Stage[EvalConfig]):
             ),
             notes=tuple(notes),
         )
-        write_json(out / "results.json", results.model_dump(mode="json"))
+        write_json(out / RANKING, results.model_dump(mode="json"))
         np.save(out / "ranks.npy", np.stack(ranks), allow_pickle=False)
         (out / "about").mkdir(exist_ok=True)
         (out / "about" / "report.html").write_text(render_page(results), encoding="utf-8")
