@@ -3,7 +3,7 @@
 A campaign is a few numbers that are learned from users who did answer and users who did not; the model of
 users stays as it is. On disk one file, HOME/users/<collection>/campaigns/<name>.json.
 
-Logistic regression with an L2 penalty, by Newton's method on vectors of unit variance; then the two numbers
+The probes' logistic regression with an L2 penalty, on vectors of unit variance; then the two numbers
 of Platt (1999), with the targets of Lin, Lin and Weng (2007), on scores that five models give to users whom
 they have not seen, so that a probability means what it says.
 """
@@ -20,7 +20,6 @@ from malmoi.core.files import write_json
 from malmoi.users.index.collection import Collection
 
 _FOLDS = 5
-_STEPS = 50
 _PENALTY = 1.0
 LEAST = 20
 """Users of each answer that are needed."""
@@ -79,18 +78,19 @@ def fit_campaign(
     unseen = np.zeros(len(truth))
     for number in range(_FOLDS):
         held = fold == number
-        unseen[held] = _scores(table[held], _fit(table[~held], truth[~held].astype(np.float64)))
+        slopes, begin = _fit(table[~held], truth[~held].astype(np.float64), _PENALTY)
+        unseen[held] = table[held] @ slopes + begin
     high, low = (positives + 1) / (positives + 2), 1 / (negatives + 2)
-    scale, offset = _newton(unseen[:, None], np.where(truth, high, low), penalty=1e-6)
-    weights = _fit(table, truth.astype(np.float64))
+    scale, offset = _fit(unseen[:, None], np.where(truth, high, low), 1e-6)
+    weights, intercept = _fit(table, truth.astype(np.float64), _PENALTY)
     return Campaign(
         model=model,
         positives=positives,
         negatives=negatives,
-        weights=tuple(weights[:-1].tolist()),
-        intercept=float(weights[-1]),
-        scale=float(scale),
-        offset=float(offset),
+        weights=tuple(weights.tolist()),
+        intercept=intercept,
+        scale=float(scale[0]),
+        offset=offset,
     )
 
 
@@ -149,48 +149,17 @@ def _path(collection: Collection, name: str) -> Path:
     return collection.folder / "campaigns" / f"{name}.json"
 
 
-def _fit(table: NDArray[np.float64], truth: NDArray[np.float64]) -> NDArray[np.float64]:
+def _fit(
+    table: NDArray[np.float64], chances: NDArray[np.float64], penalty: float
+) -> tuple[NDArray[np.float64], float]:
+    """Slopes and intercept for the table as it is; the penalty is on those of columns of unit variance."""
+    from malmoi.users.probes.classifiers import fit_logistic
+
     mean, spread = table.mean(axis=0), table.std(axis=0)
     spread = np.where(spread > 1e-12, spread, 1.0)
-    weights = _newton((table - mean) / spread, truth, penalty=_PENALTY)
-    slopes = weights[:-1] / spread
-    return np.concatenate([slopes, [weights[-1] - slopes @ mean]])
-
-
-def _newton(table: NDArray[np.float64], truth: NDArray[np.float64], *, penalty: float) -> NDArray[np.float64]:
-    """Weights and intercept of the least penalised log loss; the intercept is not penalised."""
-    rows = np.concatenate([table, np.ones((len(table), 1))], axis=1)
-    ridge = np.full(rows.shape[1], penalty)
-    ridge[-1] = 1e-9
-    weights = np.zeros(rows.shape[1])
-    loss = _loss(rows, truth, ridge, weights)
-    for _ in range(_STEPS):
-        chance = _sigmoid(rows @ weights)
-        gradient = rows.T @ (chance - truth) + ridge * weights
-        curve = (rows * (chance * (1 - chance))[:, None]).T @ rows + np.diag(ridge)
-        step = np.linalg.solve(curve, gradient)
-        length = 1.0
-        while length > 1e-6 and _loss(rows, truth, ridge, weights - length * step) > loss:
-            length /= 2
-        weights = weights - length * step
-        before, loss = loss, _loss(rows, truth, ridge, weights)
-        if before - loss < 1e-9 * max(1.0, abs(loss)):
-            break
-    return weights
-
-
-def _loss(
-    rows: NDArray[np.float64],
-    truth: NDArray[np.float64],
-    ridge: NDArray[np.float64],
-    weights: NDArray[np.float64],
-) -> float:
-    scores = rows @ weights
-    return float(np.sum(np.logaddexp(0, scores) - truth * scores) + 0.5 * np.sum(ridge * weights**2))
-
-
-def _scores(table: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(table @ weights[:-1] + weights[-1])
+    weights, intercept = fit_logistic((table - mean) / spread, chances, penalty=penalty)
+    slopes = weights / spread
+    return slopes, intercept - float(slopes @ mean)
 
 
 def _sigmoid(scores: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -9,7 +9,7 @@ from scipy.optimize import check_grad
 from malmoi.core.errors import InvalidInput, NotFound, Unsupported
 from malmoi.users.logs import History, Items, Logs
 from malmoi.users.probes import Labels, floors, read_labels, render_probes, run_probes
-from malmoi.users.probes.classifiers import first_weights, fit_classifier, loss_of
+from malmoi.users.probes.classifiers import first_weights, fit_classifier, fit_logistic, loss_of
 from malmoi.users.probes.features import model_features
 from malmoi.users.probes.figures import auroc, average_precision, figures_of
 from malmoi.users.probes.labels import build_labels
@@ -74,9 +74,19 @@ def test_every_class_keeps_its_share():
 def test_the_gradient_is_that_of_the_loss(kind: str):
     random = np.random.default_rng(0)
     x, labels = random.normal(size=(20, 4)), random.integers(0, 3, 20)
-    loss = loss_of(kind, x, labels, 3, 0.1)
+    loss = loss_of(kind, x, np.eye(3)[labels], 0.1)
     weights = first_weights("mlp", 4, 3, 0) if kind == "mlp" else random.normal(size=15)
     assert check_grad(lambda w: loss(w)[0], lambda w: loss(w)[1], weights) < 1e-5
+
+
+def test_logistic_regression_ends_where_its_sum_of_losses_is_flat():
+    """Targets may be chances; the penalty is that of the sum, and the intercept has none."""
+    random = np.random.default_rng(0)
+    x, chances = random.normal(size=(80, 3)), random.random(80)
+    w, b = fit_logistic(x, chances, penalty=2.0)
+    wrong = 1 / (1 + np.exp(-(x @ w + b))) - chances
+    np.testing.assert_allclose(x.T @ wrong + 2.0 * w, 0, atol=1e-3)
+    assert abs(wrong.sum()) < 1e-3
 
 
 def test_linear_learns_a_line_and_mlp_a_circle():

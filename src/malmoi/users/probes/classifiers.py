@@ -1,7 +1,8 @@
 """Classifiers that are small enough to say something about their input: logistic regression, and one layer.
 
 Both are found by L-BFGS over all users at once, in numpy, so that a probe needs no torch and has no learning
-rate. N users, D features, H hidden values, K classes.
+rate. Campaigns (users/campaigns.py) are the same logistic regression. N users, D features, H hidden values, K
+classes.
 
     linear   p = softmax(x W + b)
     mlp      p = softmax(tanh(x V + c) W + b)
@@ -67,23 +68,37 @@ def fit_classifier(
     spread = np.where(spread > 1e-9, spread, 1.0)
     x = (features - mean) / spread
     fitting, choosing = stratified(labels, 0.25, seed)
+    targets = np.eye(classes)[labels]
     losses = []
     for decay in DECAYS:
-        weights = _minimum(kind, x[fitting], labels[fitting], classes, decay, seed)
+        weights = _minimum(kind, x[fitting], targets[fitting], decay, seed)
         chances = _log_chances(kind, weights, x[choosing], classes)[0]
-        losses.append(-chances[np.arange(len(choosing)), labels[choosing]].mean())
+        losses.append(-(targets[choosing] * chances).sum(1).mean())
     decay = DECAYS[int(np.argmin(losses))]
-    return Classifier(kind, decay, mean, spread, _minimum(kind, x, labels, classes, decay, seed), classes)
+    return Classifier(kind, decay, mean, spread, _minimum(kind, x, targets, decay, seed), classes)
 
 
-def _minimum(
-    kind: ProbeKind, x: Array, labels: NDArray[np.int64], classes: int, decay: float, seed: int
-) -> Array:
+def fit_logistic(features: Array, chances: Array, *, penalty: float) -> tuple[Array, float]:
+    """Weights w, (D,), and b of the least sum of log losses of sigmoid(x w + b), plus penalty / 2 |w|^2.
+
+    Args:
+        features: (N, D).
+        chances: of a yes, (N,), from 0 to 1.
+        penalty: of the weights; b is free.
+    """
+    # Of two classes the difference counts; at the minimum W is (-w / 2, w / 2), which has half of |w|^2.
+    targets = np.stack([1.0 - chances, chances], axis=1)
+    found = _minimum("linear", features, targets, 2.0 * penalty / len(features), 0)
+    w, b, _, _ = _parts("linear", found, features.shape[1], 2)
+    return w[:, 1] - w[:, 0], float(b[1] - b[0])
+
+
+def _minimum(kind: ProbeKind, x: Array, targets: Array, decay: float, seed: int) -> Array:
     from scipy.optimize import minimize
 
     found = minimize(
-        loss_of(kind, x, labels, classes, decay),
-        first_weights(kind, x.shape[1], classes, seed),
+        loss_of(kind, x, targets, decay),
+        first_weights(kind, x.shape[1], targets.shape[1], seed),
         jac=True,
         method="L-BFGS-B",
         options={"maxiter": _STEPS[kind]},
@@ -102,17 +117,15 @@ def first_weights(kind: ProbeKind, features: int, classes: int, seed: int) -> Ar
 
 
 def loss_of(
-    kind: ProbeKind, x: Array, labels: NDArray[np.int64], classes: int, decay: float
+    kind: ProbeKind, x: Array, targets: Array, decay: float
 ) -> Callable[[Array], tuple[float, Array]]:
-    """The loss and its gradient as a function of the weights."""
-    rows = np.arange(len(x))
+    """The loss and its gradient as a function of the weights; targets are chances of the classes, (N, K)."""
+    classes = targets.shape[1]
 
     def loss(weights: Array) -> tuple[float, Array]:
         logs, hidden = _log_chances(kind, weights, x, classes)
-        wrong = np.exp(logs)
-        wrong[rows, labels] -= 1.0
-        wrong /= len(x)
-        value = -logs[rows, labels].mean()
+        wrong = (np.exp(logs) - targets) / len(x)
+        value = -(targets * logs).sum(1).mean()
         w, _, v, _ = _parts(kind, weights, x.shape[1], classes)
         value += 0.5 * decay * ((w * w).sum() + (v * v).sum())
         below = x if kind == "linear" else hidden
