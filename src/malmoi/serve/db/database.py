@@ -223,6 +223,7 @@ def _prepare_sqlite(engine: AsyncEngine, path: Path, *, foreign_keys: bool) -> N
         f"PRAGMA busy_timeout={_BUSY_TIMEOUT_MS}",
         "PRAGMA journal_mode=WAL",
         "PRAGMA synchronous=NORMAL",
+        "PRAGMA secure_delete=ON",  # what is deleted is overwritten in the file
         f"PRAGMA foreign_keys={'ON' if foreign_keys else 'OFF'}",
     )
 
