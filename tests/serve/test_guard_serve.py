@@ -358,3 +358,55 @@ async def test_the_chat_shows_what_the_guard_says(home: Path, asked: str, said: 
         )
     assert (outcome.status, outcome.finish_reason) == ("complete", reason)
     assert said in live.text
+
+
+def install_policy(home: Path, policy: str, seen: list[str]) -> Any:
+    """Put a guard of this policy into an application, and note what it is asked about."""
+    home.mkdir(parents=True, exist_ok=True)
+    (home / "policy.toml").write_text(policy, encoding="utf-8")
+
+    def install(app: Any) -> None:
+        guards = Guards(GuardSettings(policy=str(home / "policy.toml")), home)
+        app.state.services.inference._guards = guards
+        for guard in guards._guards.values():
+            check = guard.check
+
+            async def noted(prompt: Any, check: Any = check) -> Any:
+                seen.append(prompt.messages[-1].content)
+                return await check(prompt)
+
+            guard.check = noted  # type: ignore[method-assign]
+
+    return install
+
+
+async def test_who_is_over_a_limit_costs_the_guard_nothing(tmp_path: Path) -> None:
+    seen: list[str] = []
+    change = install_policy(tmp_path, COVERING, seen)
+    async with running(tmp_path, script(*RULES), change=change, limits={"requests_per_minute": 1}) as it:
+        assert (await it.chat("첫째")).status_code == 200
+        assert (await it.chat("둘째")).status_code == 429
+    assert seen == ["첫째"]
+
+
+async def test_limits_count_every_answer_that_is_written_for_one(tmp_path: Path) -> None:
+    change = install_policy(tmp_path, "best_of = 4\n[groups.curse]\nlists = ['curse']\n", [])
+    limits = {"tokens_per_minute": 300}
+    async with running(tmp_path, script(*RULES), change=change, limits=limits) as it:
+        refused = await it.chat("골라", max_tokens=100)
+        assert refused.status_code == 400  # four times a hundred are more than any minute has
+        assert (await it.chat("골라", max_tokens=50)).status_code == 200
+        greedy = await it.chat("골라", max_tokens=100, temperature=0)
+        assert greedy.status_code == 200  # written once
+
+
+async def test_a_policy_for_a_model_that_is_not_there_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    guard = GuardSettings(models={"scriptd": "default"})
+    settings = ServeSettings(home=tmp_path, http=HttpSettings(port=0), guard=guard)
+    app = create_app(settings, engines={"scripted": script()})
+    async with app.router.lifespan_context(app):
+        pass
+    assert "guard.models" in caplog.text
+    assert "'scripted'" in caplog.text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from fastapi import Depends, FastAPI
 
 import malmoi
+from malmoi.core.errors import UnknownName
 from malmoi.serve.admission import Admission
 from malmoi.serve.body import JsonGate
 from malmoi.serve.engines import EnginePool
@@ -41,6 +43,8 @@ if TYPE_CHECKING:
     from malmoi.engine.catalog import Catalog
     from malmoi.serve.db import Database
     from malmoi.serve.settings import ServeSettings
+
+_logger = logging.getLogger(__name__)
 
 _DRAIN_BODY_SECONDS = 1.0  # for the body of a request that is refused anyway
 _DESCRIPTION = """Models of your own behind APIs that existing clients speak: OpenAI's under `/v1`, the Studio
@@ -210,12 +214,22 @@ def _lifespan(
             await services.engines.start()
             # A name that nothing has stops the start here.
             default = services.engines.state(services.engines.default)
+            _warn_of_strangers(services)
             if default.state == "available" and services.settings.models.download:
                 services.downloads.start(default.name)
             services.health.started = True
             yield
 
     return lifespan
+
+
+def _warn_of_strangers(services: Services) -> None:
+    """Say which policies are for models that nothing here has; one may be installed later."""
+    for name in services.settings.guard.models:
+        try:
+            services.engines.state(name)
+        except UnknownName as error:
+            _logger.warning("guard.models has a policy that holds for nothing: %s", error.message)
 
 
 async def _refuse_while_draining(scope: Scope, receive: Receive, send: Send) -> None:

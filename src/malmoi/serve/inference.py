@@ -68,6 +68,19 @@ class Embeddings:
     prompt_tokens: int
 
 
+@dataclass(eq=False, slots=True)
+class _Held:
+    """A request that holds a reservation: where it stands, and what it will be settled with."""
+
+    model: str
+    account_id: str
+    request: InferenceRequest
+    reservation: Reservation
+    opened: float
+    run: Running | None = None
+    reason: str = "abort"
+
+
 class Inference:
     """Runs models for callers. See the module."""
 
@@ -108,17 +121,18 @@ class Inference:
         """
         check = await build_check(request)
         guard = self._guards.of(self._engines.resolve(request.model), principal)
-        checked = await guard.check(request.prompt)
-        if checked.reply is not None:
-            yield await self._reply(principal, request, guard, checked)
-            return
-        asked = replace(request, prompt=checked.prompt)
-        async with (
-            self._admitted(principal, asked) as (run, _),
-            aclosing(_guarded(run, asked, check, guard, checked)) as chunks,
-        ):
-            async for chunk in chunks:
-                yield chunk
+        async with self._reserved(principal, request, answers=_candidates(guard, request, check)) as held:
+            checked = await guard.check(request.prompt)
+            if checked.reply is not None:
+                yield await _reply(held, guard, checked)
+                return
+            asked = replace(request, prompt=checked.prompt)
+            async with (
+                self._running(held, asked) as (run, _),
+                aclosing(_guarded(run, asked, check, guard, checked)) as chunks,
+            ):
+                async for chunk in chunks:
+                    yield chunk
 
     async def choices(
         self, principal: Principal, request: InferenceRequest, count: int
@@ -130,13 +144,27 @@ class Inference:
         """
         check = await build_check(request)
         guard = self._guards.of(self._engines.resolve(request.model), principal)
-        checked = await guard.check(request.prompt)
-        if checked.reply is not None:
-            reply = await self._reply(principal, request, guard, checked, count)
-            for number in range(count):
-                yield number, reply
-            return
-        asked = replace(request, prompt=checked.prompt)
+        async with self._reserved(principal, request, answers=count) as held:
+            checked = await guard.check(request.prompt)
+            if checked.reply is not None:
+                reply = await _reply(held, guard, checked, count)
+                for number in range(count):
+                    yield number, reply
+                return
+            asked = replace(request, prompt=checked.prompt)
+            async with aclosing(self._side_by_side(held, asked, check, guard, checked, count)) as answers:
+                async for answer in answers:
+                    yield answer
+
+    async def _side_by_side(
+        self,
+        held: _Held,
+        asked: InferenceRequest,
+        check: AnswerCheck | None,
+        guard: Guard,
+        checked: Checked,
+        count: int,
+    ) -> AsyncGenerator[tuple[int, Chunk], None]:
         queue: asyncio.Queue[tuple[int, Chunk] | BaseException | None] = asyncio.Queue(maxsize=2 * count)
 
         async def work(run: Running, numbers: Iterator[int]) -> None:
@@ -151,7 +179,7 @@ class Inference:
             except Exception as error:  # handed over to the reader, who raises it
                 await queue.put(error)
 
-        async with self._admitted(principal, asked, count) as (run, width):
+        async with self._running(held, asked, count) as (run, width):
             numbers = iter(range(count))
             workers = [asyncio.create_task(work(run, numbers)) for _ in range(width)]
             try:
@@ -178,7 +206,10 @@ class Inference:
     ) -> Embeddings:
         """One unit-length vector a text. Raises what `stream` raises."""
         request = InferenceRequest(model, "\n".join(texts), Sampling(max_tokens=0), source, request_id)
-        async with self._admitted(principal, request, capability="embed") as (run, _):
+        async with (
+            self._reserved(principal, request, capability="embed") as held,
+            self._running(held, request, capability="embed") as (run, _),
+        ):
             vectors = await run.engine.embed(texts)
             counts = [await count_tokens(run.engine, text) for text in texts]
             run.usage, run.finish_reason = Usage(prompt_tokens=sum(counts)), "stop"
@@ -207,46 +238,18 @@ class Inference:
         while self._settling:
             await asyncio.gather(*self._settling, return_exceptions=True)
 
-    async def _reply(
-        self, principal: Principal, request: InferenceRequest, guard: Guard, checked: Checked, count: int = 1
-    ) -> Chunk:
-        """The guard's own answer: it counts as a request, and costs no tokens."""
-        began = time.perf_counter()
-        name = self._engines.resolve(request.model)
-        try:
-            reservation = await self._metering.open(
-                principal,
-                request_id=request.request_id,
-                model=name,
-                source=request.source,
-                prompt_tokens=0,
-                max_tokens=0,
-            )
-        except MalmoiError as error:
-            self._metrics.failed(name, error.code)
-            raise
-        if request.on_limits is not None:
-            request.on_limits(reservation.limits)
-        answer = guard.answer(checked, wants_filter=request.wants_filter)
-        await answer.close()
-        reason: FinishReason = "content_filter" if answer.report.is_blocked else "stop"
-        await self._settle(name, reservation, None, reason, began)
-        if request.on_guard is not None:
-            for number in range(count):
-                request.on_guard(number, answer.report)
-        return Chunk(text=checked.reply or "", finish_reason=reason, usage=Usage())
-
     @asynccontextmanager
-    async def _admitted(
+    async def _reserved(
         self,
         principal: Principal,
         request: InferenceRequest,
-        count: int = 1,
+        *,
+        answers: int = 1,
         capability: Capability = "generate",
-    ) -> AsyncIterator[tuple[Running, int]]:
-        """A reservation, a slot and an engine for one request, and how many choices may run at a time.
+    ) -> AsyncIterator[_Held]:
+        """A reservation for one request; its usage is settled at the end, whatever the end is.
 
-        The usage is settled at the end, whatever the end is.
+        It comes before anything that costs time, the guard included: who is over a limit costs nothing.
         """
         if self._aborting.is_set():
             raise _stopping()
@@ -254,49 +257,30 @@ class Inference:
         info = self._engines.info(name)
         if info is not None:
             _check_can(info, request, capability)
-        lane = self._admission.lane(name)
-        account = principal.account_id
         try:
-            lane.check(account)
+            self._admission.lane(name).check(principal.account_id)
             reservation = await self._metering.open(
                 principal,
                 request_id=request.request_id,
                 model=name,
                 source=request.source,
                 prompt_tokens=estimate_tokens(request.prompt),
-                max_tokens=_answer_room(request, info) * count,
+                max_tokens=_answer_room(request, info) * answers,
             )
         except MalmoiError as error:
             self._metrics.failed(name, error.code)
             raise
         if request.on_limits is not None:
             request.on_limits(reservation.limits)
-        opened = time.perf_counter()
-        run: Running | None = None
-        reason = "abort"
+        held = _Held(name, principal.account_id, request, reservation, time.perf_counter())
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
         try:
-            await lane.acquire(account, request.on_queue)
-            width = 1
-            admitted = time.perf_counter()
-            self._metrics.queued(name, admitted - opened)
-            try:
-                async with self._engines.lease(name) as engine:
-                    lane.slots = engine.info.num_slots
-                    _check_can(engine.info, request, capability)
-                    while width < count and lane.try_acquire(account):
-                        width += 1
-                    run = Running(engine, admitted)
-                    yield run, width
-                    reason = run.finish_reason
-            finally:
-                seconds = time.perf_counter() - admitted
-                for _ in range(width):
-                    lane.release(account, seconds)
+            yield held
+            held.reason = held.run.finish_reason if held.run is not None else held.reason
         except MalmoiError as error:
-            reason = "error"
+            held.reason = "error"
             self._metrics.failed(name, error.code)
             raise
         except asyncio.CancelledError:
@@ -308,22 +292,53 @@ class Inference:
         finally:
             self._tasks.discard(task)
             # In a task of its own: a caller that is cancelled a second time must not leave usage unwritten.
-            settling = asyncio.create_task(
-                self._settle(name, reservation, run, reason, opened), name="settle"
-            )
+            settling = asyncio.create_task(self._settle(held), name="settle")
             self._settling.add(settling)
             settling.add_done_callback(self._settling.discard)
             await asyncio.shield(settling)
 
-    async def _settle(
-        self, name: str, reservation: Reservation, run: Running | None, reason: str, opened: float
-    ) -> None:
+    @asynccontextmanager
+    async def _running(
+        self, held: _Held, request: InferenceRequest, count: int = 1, capability: Capability = "generate"
+    ) -> AsyncIterator[tuple[Running, int]]:
+        """A slot and an engine for a request that is reserved, and how many answers may run at a time."""
+        lane = self._admission.lane(held.model)
+        await lane.acquire(held.account_id, request.on_queue)
+        width = 1
+        admitted = time.perf_counter()
+        self._metrics.queued(held.model, admitted - held.opened)
+        try:
+            async with self._engines.lease(held.model) as engine:
+                lane.slots = engine.info.num_slots
+                _check_can(engine.info, request, capability)
+                while width < count and lane.try_acquire(held.account_id):
+                    width += 1
+                held.run = Running(engine, admitted)
+                yield held.run, width
+        finally:
+            seconds = time.perf_counter() - admitted
+            for _ in range(width):
+                lane.release(held.account_id, seconds)
+
+    async def _settle(self, held: _Held) -> None:
+        run = held.run
         usage = Usage() if run is None else await whole_usage(run)
-        seconds = time.perf_counter() - opened
-        self._metrics.ended(
-            name, usage, reason, first_token=run.first_token if run is not None else None, seconds=seconds
-        )
-        await self._metering.settle(reservation, usage, finish_reason=reason, seconds=seconds)
+        seconds = time.perf_counter() - held.opened
+        first_token = run.first_token if run is not None else None
+        self._metrics.ended(held.model, usage, held.reason, first_token=first_token, seconds=seconds)
+        await self._metering.settle(held.reservation, usage, finish_reason=held.reason, seconds=seconds)
+
+
+async def _reply(held: _Held, guard: Guard, checked: Checked, count: int = 1) -> Chunk:
+    """The guard's own answer: it counts as a request, and costs no tokens."""
+    answer = guard.answer(checked, wants_filter=held.request.wants_filter)
+    await answer.close()
+    reason: FinishReason = "content_filter" if answer.report.is_blocked else "stop"
+    held.reason = reason
+    if held.request.on_guard is not None:
+        for number in range(count):
+            held.request.on_guard(number, answer.report)
+    return Chunk(text=checked.reply or "", finish_reason=reason, usage=Usage())
 
 
 async def _guarded(
@@ -347,8 +362,8 @@ async def _guarded(
     async def complain(whole: Completion) -> str | None:
         return None if check is None else await complaint_about(check, whole)
 
-    candidates = guard.policy.best_of
-    if candidates > 1 and check is None and not is_several and request.sampling.temperature != 0:
+    candidates = 1 if is_several else _candidates(guard, request, check)
+    if candidates > 1:
         source = _safest(run, request, guard, candidates)
     else:
         source = answer_chunks(run, request, check, number)
@@ -370,6 +385,11 @@ async def _guarded(
             raise
         # What is wrong is told with words of the answer, which nobody has judged.
         raise StructuredOutputInvalid("the model's answer does not fit its form.", fix=error.fix) from None
+
+
+def _candidates(guard: Guard, request: InferenceRequest, check: AnswerCheck | None) -> int:
+    """How many answers are written for one that leaves: the policy's `best_of` where they can differ."""
+    return guard.policy.best_of if check is None and request.sampling.temperature != 0 else 1
 
 
 async def _safest(
