@@ -9,51 +9,31 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from sqlalchemy import delete, select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from malmoi.apps.chat.search.postgresql import PostgresqlTerms
-from malmoi.apps.chat.search.snippet import make_snippet
-from malmoi.apps.chat.search.sqlite import SqliteTerms
-from malmoi.apps.chat.search.terms import (
-    PartTerms,
-    QueryWord,
-    index_terms,
-    parse_query,
-    query_parts,
-    split_text,
-)
 from malmoi.apps.chat.tables import Conversation, Message, SearchPart
 from malmoi.apps.chat.types import SearchItem
 from malmoi.core.errors import MalmoiError
 from malmoi.core.morphemes import MorphemeAnalyzer
 from malmoi.serve.db import Database
+from malmoi.serve.search import (
+    PartTerms,
+    QueryWord,
+    index_terms,
+    make_snippet,
+    open_terms,
+    parse_query,
+    query_parts,
+    split_text,
+)
 
 _logger = logging.getLogger(__name__)
 
 _BATCH = 64  # texts whose morphemes are found at a time
 _QUERY_WAIT = 3.0  # seconds a search waits for the morphemes of its query, in case the analyser must start
-
-
-class Terms(Protocol):
-    """The full-text index of one kind of database."""
-
-    async def put(self, session: AsyncSession, parts: Sequence[PartTerms]) -> None:
-        """Add parts."""
-        ...
-
-    async def add_morphemes(self, session: AsyncSession, part_id: int, morphemes: Sequence[str]) -> None:
-        """Add the morphemes of a part that has none."""
-        ...
-
-    async def find(
-        self, session: AsyncSession, scope: str, query: Sequence[QueryWord], limit: int
-    ) -> list[tuple[int, float]]:
-        """The best parts as `(id, score)`, best first."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +55,7 @@ class SearchIndex:
         self._db = db
         self._analyzer = analyzer
         self._delay = delay
-        self._terms: Terms = SqliteTerms() if db.dialect == "sqlite" else PostgresqlTerms()
+        self._terms = open_terms(db.dialect, "chat_search_terms")
         self._new = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 

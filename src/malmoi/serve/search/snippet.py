@@ -4,8 +4,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from malmoi.apps.chat.search.terms import QueryWord
 from malmoi.core.hangul import fold, is_cjk
+from malmoi.serve.search.terms import QueryWord
 
 _LENGTH = 160  # characters of a snippet
 _BEFORE = 40  # of these, before the first match

@@ -46,12 +46,21 @@ class QueryWord:
 
 @dataclass(frozen=True, slots=True)
 class PartTerms:
-    """The terms of one part of the index; `scope` is the account that may find it."""
+    """The terms of one part of the index.
+
+    Attributes:
+        id: of the part.
+        scope: whose it is, such as the account that may find it; several with spaces between them.
+        terms: of its text.
+        is_title: whether the text is a title.
+        title: terms of the titles above the text.
+    """
 
     id: int
     scope: str
     terms: Sequence[str]
-    is_title: bool
+    is_title: bool = False
+    title: Sequence[str] = ()
 
 
 def index_terms(text: str) -> list[str]:
