@@ -243,6 +243,38 @@ def test_other_heads(tmp_path: Path, kind: str):
     assert np.array_equal(CLUE.load(tmp_path / "saved").score(people), scores)
 
 
+@pytest.mark.parametrize(
+    "head", [{"encoder": False}, {"sketch_of": "sentences"}], ids=["sketch alone", "sentences"]
+)
+def test_what_a_head_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, head: dict[str, Any]):
+    def embed(texts: Any, settings: Any, progress: Any = None) -> Any:
+        rows = [np.random.default_rng(list(text.encode())).normal(size=512) for text in texts]
+        return np.array(rows, dtype=np.float32).reshape(-1, 512)
+
+    monkeypatch.setattr("malmoi.users.sequences.clue_features.embed_texts", embed)
+    few = {**SMALL["head"]["training"], "num_steps": 5}
+    short = {**SMALL["training"], "num_steps": 3}
+    settings = settings_of(head={**SMALL["head"], **head, "training": few}, training=short)
+    model = CLUE.fit(settings, small_logs(30), context(tmp_path))
+    (tmp_path / "saved").mkdir()
+    model.save(tmp_path / "saved")
+    people = [history("주제1 물건0 가", "a new text"), history()]
+    scores = model.score(people)
+    assert np.array_equal(CLUE.load(tmp_path / "saved").score(people), scores)
+    # Another encoder: its vectors are read, or they are not.
+    with torch.no_grad():
+        for parameter in model._encoder.parameters():
+            parameter.mul_(-1.5)
+    model._reader.learn(model.items.texts)
+    model._of_items = None
+    assert np.array_equal(model.score(people), scores) == ("encoder" in head)
+
+
+def test_a_head_must_read_something():
+    with pytest.raises(ValueError, match="needs a sketch"):
+        settings_of(head={"encoder": False, "sketch": 0})
+
+
 def test_validation_cases_are_used_as_given(tmp_path: Path):
     logs = small_logs(40)
     users = np.arange(10)

@@ -27,6 +27,8 @@ from malmoi.users.logs import History, Items, Logs, load_items, save_items
 
 _CONFIG, _VECTORS = "mean-text.json", "items.npy"
 _BATCH = 512  # texts between two words of progress
+SENTENCE = 512
+"""Numbers of the sentence encoder's vectors."""
 _LONGEST = 2000  # characters of a text that are read
 
 Vectors = NDArray[np.float32]

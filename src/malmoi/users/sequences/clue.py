@@ -102,8 +102,10 @@ class CLUE:
         self._tokenizer = tokenizer
         self._head = head
         self._reader = FeatureReader(
-            encoder, tokenizer, sketch=_sketch(settings), reads_encoder=settings.head.encoder, known=known
-        )
+            encoder, tokenizer,
+            sketch=_sketch(settings), sketch_of=settings.head.sketch_of,
+            reads_encoder=settings.head.encoder, known=known,
+        )  # fmt: skip
         if known is None:
             self._reader.learn(items.texts)
         self.facts: Mapping[str, Any] = dict(facts or {})

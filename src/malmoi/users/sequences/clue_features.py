@@ -2,9 +2,9 @@
 
 B histories of at most L events, X known texts, U texts, width d, sketch k.
 
-A text's row is its vector h and, where the head wants it, a sketch of its tokens: their sum, each token
-being a fixed random vector (ours). Contrast keeps of a text what tells people apart; which of many like items
-it was is what the sketch still knows.
+A text's row is its vector h and, where the head wants it, a sketch of it (ours): the sum of its tokens, each
+being a fixed random vector, or a fixed random projection of its vector by the sentence encoder. Contrast
+keeps of a text what tells people apart; which of many like items it was is what the sketch still knows.
 """
 
 from collections.abc import Sequence
@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from malmoi.factory.tokenizer.tokenizer import Tokenizer
+from malmoi.users.baselines.mean_text import SENTENCE, MeanTextSettings, embed_texts
+from malmoi.users.sequences.next_item_head import SketchKind
 from malmoi.users.sequences.user_encoder import UserEncoder, gather_events
 from malmoi.users.sequences.vocabulary import build_table, number_texts
 
@@ -45,6 +47,7 @@ class FeatureReader:
         encoder: in evaluation mode.
         tokenizer: of its vocabulary.
         sketch: numbers of a text's sketch, k; 0: none.
+        sketch_of: what it is made of.
         reads_encoder: whether a head's features hold the encoder's vectors.
         known: rows that need not be computed again; they must be this encoder's.
     """
@@ -55,13 +58,16 @@ class FeatureReader:
         tokenizer: Tokenizer,
         *,
         sketch: int = 0,
+        sketch_of: SketchKind = "tokens",
         reads_encoder: bool = True,
         known: KnownTexts | None = None,
     ) -> None:
         self._encoder = encoder
         self._tokenizer = tokenizer
         self._reads_encoder = reads_encoder
-        self._tokens = _random_tokens(tokenizer.vocab_size, sketch)
+        self._sketch_of = sketch_of
+        rows = tokenizer.vocab_size if sketch_of == "tokens" else SENTENCE
+        self._random = _random_rows(rows, sketch)
         self.known = known or KnownTexts({}, torch.zeros(0, self.width + sketch))
 
     @property
@@ -143,18 +149,22 @@ class FeatureReader:
         table = build_table(self._tokenizer, texts, longest=self._encoder.settings.item_length)
         # By length, so that a batch holds little padding.
         order = np.argsort(table.lengths, kind="stable")
-        vectors = torch.empty(len(texts), self.width + self._tokens.shape[1])
+        size = self._random.shape[1]
+        vectors = torch.empty(len(texts), self.width + size)
+        if size and self._sketch_of == "sentences":
+            vectors[:, self.width :] = torch.from_numpy(embed_texts(texts, MeanTextSettings())) @ self._random
         for rows in np.array_split(order, max(-(-len(order) // _ROWS), 1)):
             if len(rows):
                 ids, lengths = torch.from_numpy(table.ids[rows]), torch.from_numpy(table.lengths[rows])
-                there = torch.arange(ids.shape[1]) < lengths[:, None]
-                sketch = (self._tokens[ids] * there[:, :, None]).sum(1)
-                found = self._encoder.items(ids, lengths).float()
-                vectors[torch.from_numpy(rows)] = torch.cat([found, sketch], dim=1)
+                at = torch.from_numpy(rows)
+                vectors[at, : self.width] = self._encoder.items(ids, lengths).float()
+                if size and self._sketch_of == "tokens":
+                    there = torch.arange(ids.shape[1]) < lengths[:, None]
+                    vectors[at, self.width :] = (self._random[ids] * there[:, :, None]).sum(1)
         return vectors
 
 
-def _random_tokens(count: int, size: int) -> Tensor:
-    """A random vector for each token; inner products of sums are those of token counts, nearly."""
+def _random_rows(count: int, size: int) -> Tensor:
+    """A random vector for each token or number; inner products of sums are those of the counts, nearly."""
     drawn = np.random.default_rng(0).standard_normal((count, size), dtype=np.float32)
     return torch.from_numpy(drawn / max(size, 1) ** 0.5)

@@ -22,6 +22,8 @@ from torch.nn import functional
 from malmoi.users.base import UserModelSettings
 from malmoi.users.sequences.training import TrainingSettings
 
+SketchKind = Literal["tokens", "sentences"]
+
 
 class HeadSettings(UserModelSettings):
     """How frozen features become a ranking."""
@@ -35,6 +37,9 @@ class HeadSettings(UserModelSettings):
     """Length of the vectors that are multiplied."""
     sketch: int = Field(128, ge=0)
     """Numbers of a text's sketch, which knows the words that the encoder has let go; 0: only its vectors."""
+    sketch_of: SketchKind = "tokens"
+    """tokens: of the vocabulary, all unlike; sentences: the engine's sentence encoder, by which words that no
+    text of the logs has, such as those of a new shop, have neighbours."""
     encoder: bool = True
     """Whether the encoder's vectors are read; false: the sketch alone, to see what the encoder gives."""
     dropout: float = Field(0.2, ge=0.0, lt=1.0)
