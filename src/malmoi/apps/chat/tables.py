@@ -57,6 +57,8 @@ class Conversation(Base):
     persona_id: Mapped[str | None] = mapped_column(_ID)
     """A built-in persona or one of `chat_personas`; a persona that is gone counts as none."""
     sampling: Mapped[dict[str, Any]] = mapped_column(JSON)
+    form: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True), default=None)
+    """What was filled in when it was begun from a template (`malmoi.assist.templates.Form`)."""
     pinned: Mapped[bool]
     active_leaf_id: Mapped[str | None] = mapped_column(_ID)
     """The last message of the branch that is shown."""
@@ -88,6 +90,8 @@ class Message(Base):
     error: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     model: Mapped[str | None] = mapped_column(String(255))
     usage: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    notes: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True), default=None)
+    """What a template's flow keeps with a reply, such as the key of a question. It is never sent to anybody."""
     client_id: Mapped[str | None] = mapped_column(String(64))
     """Chosen by the client for a message it sends, so that sending twice is the same as once."""
     created_at: Mapped[datetime]
