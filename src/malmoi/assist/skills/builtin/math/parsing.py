@@ -1,0 +1,471 @@
+"""From the parser's spelling to sympy objects: by precedence, with bounds, and nothing is ever evaluated.
+
+statement  := sum (relation sum)*
+sum        := term (("+" | "-") term)*              "a + b%" adds b per cent of a
+term       := factor (("*" | "/" | "mod")? factor)*  side by side is a product: 2x, 3(x+1)
+factor     := ("+" | "-") factor | power
+power      := item ("^" factor)?                     from the right: 2^3^2 = 2^9
+item       := atom ("!" | "%" | "°")*
+atom       := number | name | function factors | "√" item | "(" sum ")" | "|" sum "|"
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from math import log10
+from typing import Any
+
+import sympy
+
+from malmoi.assist.skills.builtin.math.refused import Refused
+from malmoi.assist.skills.builtin.math.tokens import FUNCTIONS, Token, tokenize
+
+MOST_DIGITS = 3000
+DEEPEST = 60
+LARGEST_FACTORIAL = 1000
+LARGEST_SYMBOLIC_POWER = 200
+
+_RELATIONS: dict[str, Any] = {
+    "=": sympy.Eq,
+    "!=": sympy.Ne,
+    "<": sympy.Lt,
+    "<=": sympy.Le,
+    ">": sympy.Gt,
+    ">=": sympy.Ge,
+}
+_STARTS_AN_ITEM = ("(", "√")
+
+
+@dataclass(slots=True)
+class Reading:
+    """What was read, and what a reader should be told of.
+
+    Attributes:
+        values: what stood between commas; relations are (name, left, right).
+        names: the unknowns, in the order in which they were found.
+        decimals: whether a number had a decimal point.
+        remarks: keys of remarks, such as "log_base_10".
+    """
+
+    values: list[Any] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+    decimals: bool = False
+    remarks: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """Two sides and what stands between them."""
+
+    sign: str
+    left: Any
+    right: Any
+
+    def to_sympy(self) -> Any:
+        """As sympy's relation; sympy's `true` or `false` where it can tell at once."""
+        return _RELATIONS[self.sign](self.left, self.right)
+
+
+def read(text: str, names: Sequence[str] = ()) -> Reading:
+    """Read what stands in a text, between commas or semicolons.
+
+    Args:
+        text: in the spelling of `plain_spelling`.
+        names: unknowns that are one thing although they have several letters, or are called e or i.
+
+    Raises:
+        Refused: it is not mathematics, or larger than what is worked out here.
+    """
+    return _Parser(text, frozenset(names)).read()
+
+
+def read_one(text: str, names: Sequence[str] = ()) -> tuple[Any, Reading]:
+    """The only expression in a text.
+
+    Raises:
+        Refused: as `read`; or it is an equation or a list.
+    """
+    reading = read(text, names)
+    if len(reading.values) != 1:
+        raise Refused("list_given", text.strip()[:60])
+    if isinstance(reading.values[0], Relation):
+        raise Refused("equation_given", text.strip()[:60])
+    return reading.values[0], reading
+
+
+class _Parser:
+    def __init__(self, text: str, names: frozenset[str]) -> None:
+        self._text = text.strip()
+        self._names = names
+        self._tokens = tokenize(text, names)
+        self._at = 0
+        self._depth = 0
+        self._bars = 0
+        self._reading = Reading()
+
+    def read(self) -> Reading:
+        while True:
+            self._reading.values += self._statement()
+            if not (self._take(",") or self._take(";")):
+                break
+        if self._now.kind != "end":
+            self._refuse()
+        return self._reading
+
+    # --- the grammar ---
+
+    def _statement(self) -> list[Any]:
+        sides = [self._sum()]
+        signs: list[str] = []
+        while self._now.text in _RELATIONS:
+            signs.append(self._next().text)
+            sides.append(self._sum())
+        if not signs:
+            return sides
+        pairs = pairwise(sides)
+        return [Relation(sign, left, right) for sign, (left, right) in zip(signs, pairs, strict=True)]
+
+    def _sum(self) -> Any:
+        self._enter()
+        total = self._term()
+        while self._now.text in ("+", "-"):
+            sign = 1 if self._next().text == "+" else -1
+            begin = self._at
+            added = self._term()
+            if self._is_percent(begin):
+                total = total * (1 + sign * added)
+                self._reading.remarks.add("percent_of_left")
+            else:
+                total = total + sign * added
+        self._depth -= 1
+        return total
+
+    def _is_percent(self, begin: int) -> bool:
+        """Whether the term since `begin` is a bare per cent: "10%"."""
+        return self._at - begin == 2 and self._tokens[self._at - 1].text == "%"
+
+    def _term(self) -> Any:
+        value = self._factor()
+        while True:
+            if self._take("*"):
+                value = value * self._factor()
+            elif self._take("/"):
+                value = self._divided(value, self._factor())
+            elif self._now.kind == "name" and self._now.text == "mod":
+                self._next()
+                value = sympy.Mod(value, self._not_zero(self._factor()))
+            elif self._now.text == "%":
+                # Behind a number and before another one: what is left over. "7 % 3"
+                self._next()
+                value = sympy.Mod(value, self._not_zero(self._factor()))
+            elif self._starts_factor():
+                value = value * self._power()
+            else:
+                return value
+
+    def _factor(self) -> Any:
+        self._enter()
+        if self._take("-"):
+            value = -self._factor()
+        elif self._take("+"):
+            value = self._factor()
+        else:
+            value = self._power()
+        self._depth -= 1
+        return value
+
+    def _power(self) -> Any:
+        base = self._item()
+        if self._take("^"):
+            return self._raised(base, self._factor())
+        return base
+
+    def _item(self) -> Any:
+        value = self._atom()
+        while True:
+            if self._take("!"):
+                value = self._factorial(value)
+            elif self._take("°"):
+                value = value * sympy.pi / 180
+            elif self._now.text == "%" and not self._operand_follows():
+                self._next()
+                value = value / 100
+            else:
+                return value
+
+    def _operand_follows(self) -> bool:
+        after = self._tokens[self._at + 1]
+        return after.kind == "number" or after.text == "("
+
+    def _atom(self) -> Any:
+        token = self._next()
+        if token.kind == "number":
+            return self._number(token.text)
+        if token.kind == "name":
+            return self._name(token)
+        if token.text == "√":
+            return self._root(self._item(), 2)
+        if token.text == "|":
+            self._bars += 1
+            value = self._sum()
+            self._bars -= 1
+            self._expect("|")
+            return sympy.Abs(value)
+        if token.text in ("(", "["):
+            bars, self._bars = self._bars, 0
+            value = self._sum()
+            self._bars = bars
+            self._expect(")" if token.text == "(" else "]")
+            return value
+        if token.kind != "end":
+            self._at -= 1
+        return self._refuse()
+
+    # --- numbers, names, functions ---
+
+    def _number(self, text: str) -> Any:
+        choose = self._now.kind == "name" and self._now.text in ("C", "P") and not self._now.spaced
+        if choose and self._now.text not in self._names and self._tokens[self._at + 1].kind == "number":
+            # 5C2: ways to choose, 5P2: to arrange
+            which = "comb" if self._next().text == "C" else "perm"
+            return self._function(which, [sympy.Rational(text), sympy.Rational(self._next().text)])
+        if "." in text or "e" in text.lower():
+            self._reading.decimals = True
+        return sympy.Rational(text)
+
+    def _name(self, token: Token) -> Any:
+        name = token.text
+        if name in self._names:
+            return self._symbol(name)
+        if name == "pi":
+            return sympy.pi
+        if name == "oo":
+            return sympy.oo
+        if name in ("e", "E"):
+            return sympy.E
+        if name == "i":
+            return sympy.I
+        if name.partition("_")[0] == "log" and name[4:].isdigit():
+            return self._applied("log", base=sympy.Integer(name[4:]))
+        if name in FUNCTIONS:
+            return self._applied(name)
+        if name == "mod":
+            self._at -= 1
+            return self._refuse()
+        follows = self._now
+        if (
+            follows.kind == "number"
+            and not follows.spaced
+            and follows.text.isdigit()
+            and len(follows.text) < 3
+        ):
+            self._next()
+            return self._symbol(f"{name}{follows.text}")  # x1, x2
+        return self._symbol(name)
+
+    def _symbol(self, name: str) -> Any:
+        if name not in self._reading.names:
+            self._reading.names.append(name)
+        return sympy.Symbol(name)
+
+    def _applied(self, name: str, base: Any = None) -> Any:
+        """A function and what it is applied to: "sin(x)", "sin 2x", "sin^2 x"."""
+        self._enter()
+        power = None
+        if self._take("^"):
+            power = self._factor_without_product()
+        if self._now.text == "(":
+            self._next()
+            bars, self._bars = self._bars, 0
+            arguments = [self._sum()]
+            while self._take(","):
+                arguments.append(self._sum())
+            self._bars = bars
+            self._expect(")")
+        else:
+            arguments = [self._bare_argument()]
+        if base is not None:
+            arguments.append(base)
+        value = self._function(name, arguments)
+        self._depth -= 1
+        return value if power is None else self._raised(value, power)
+
+    def _factor_without_product(self) -> Any:
+        if self._take("-"):
+            return -self._item()
+        return self._item()
+
+    def _bare_argument(self) -> Any:
+        """Up to the next sign or function: the 2x of "sin 2x cos x"."""
+        if self._take("-"):
+            return -self._bare_argument()
+        value = self._power()
+        while self._starts_factor() and not (self._now.kind == "name" and self._is_function(self._now.text)):
+            value = value * self._power()
+        return value
+
+    def _is_function(self, name: str) -> bool:
+        return name not in self._names and name.partition("_")[0] in FUNCTIONS
+
+    def _function(self, name: str, arguments: list[Any]) -> Any:
+        counted = _ARGUMENTS.get(name, (1, 1))
+        if not counted[0] <= len(arguments) <= counted[1]:
+            raise Refused("arguments", name)
+        if name == "log":
+            if len(arguments) == 2:
+                return sympy.log(arguments[0]) / sympy.log(self._not_zero(arguments[1]))
+            self._reading.remarks.add("log_base_10")
+            return sympy.log(arguments[0]) / sympy.log(10)
+        if name in ("sqrt", "cbrt", "root"):
+            degree = arguments[1] if len(arguments) == 2 else 3 if name == "cbrt" else 2
+            return self._root(arguments[0], degree)
+        if name == "exp":
+            return self._raised(sympy.E, arguments[0])
+        if name == "factorial":
+            return self._factorial(arguments[0])
+        if name in ("comb", "binomial", "perm"):
+            whole, chosen = arguments
+            self._bound_factorial(whole)
+            self._bound_factorial(chosen)
+            return sympy.binomial(whole, chosen) if name != "perm" else sympy.ff(whole, chosen)
+        return _FUNCTIONS[name](*arguments)
+
+    # --- bounds ---
+
+    def _root(self, value: Any, degree: Any) -> Any:
+        self._not_zero(sympy.sympify(degree))
+        if value.is_number and value.is_negative and sympy.sympify(degree).is_odd:
+            return -((-value) ** (sympy.Integer(1) / degree))
+        return value ** (sympy.Integer(1) / degree)
+
+    def _divided(self, value: Any, by: Any) -> Any:
+        return value / self._not_zero(by)
+
+    def _not_zero(self, value: Any) -> Any:
+        if value.is_zero:
+            raise Refused("zero_division")
+        return value
+
+    def _raised(self, base: Any, exponent: Any) -> Any:
+        if base.is_zero and exponent.is_negative:
+            raise Refused("zero_division")
+        if exponent.is_number and exponent.is_finite and exponent.is_real:
+            size = abs(float(exponent)) if abs(exponent) < 10**9 else 1e9
+            if base.is_number:
+                if base.is_Rational and base not in (0, 1, -1):
+                    if size * _digits(max(abs(base.p), base.q)) > MOST_DIGITS:
+                        raise self._too_large()
+                elif size > 10**6:
+                    raise self._too_large()
+            elif exponent.is_integer and size > LARGEST_SYMBOLIC_POWER:
+                raise self._too_large()
+        return base**exponent
+
+    def _factorial(self, value: Any) -> Any:
+        self._bound_factorial(value)
+        return sympy.factorial(value)
+
+    def _bound_factorial(self, value: Any) -> None:
+        if value.is_number and (not value.is_integer or value.is_negative):
+            raise Refused("factorial", str(value)[:30])
+        if value.is_number and value > LARGEST_FACTORIAL:
+            raise self._too_large()
+
+    def _too_large(self) -> Refused:
+        return Refused("too_large", str(MOST_DIGITS))
+
+    # --- the tokens ---
+
+    @property
+    def _now(self) -> Token:
+        return self._tokens[self._at]
+
+    def _next(self) -> Token:
+        token = self._tokens[self._at]
+        if token.kind != "end":
+            self._at += 1
+        return token
+
+    def _take(self, sign: str) -> bool:
+        if self._now.kind == "sign" and self._now.text == sign:
+            self._at += 1
+            return True
+        return False
+
+    def _expect(self, sign: str) -> None:
+        if not self._take(sign):
+            raise Refused("missing", sign)
+
+    def _starts_factor(self) -> bool:
+        token = self._now
+        if token.kind in ("number", "name"):
+            return token.text != "mod"
+        return token.kind == "sign" and (
+            token.text in _STARTS_AN_ITEM or (token.text == "|" and not self._bars)
+        )
+
+    def _enter(self) -> None:
+        self._depth += 1
+        if self._depth > DEEPEST:
+            raise Refused("too_deep", str(DEEPEST))
+
+    def _refuse(self) -> Any:
+        raise Refused("not_mathematics", self._now.text or self._text[:40])
+
+
+def _digits(number: Any) -> float:
+    """How many digits a whole number has, about."""
+    return log10(number) if number < 10**300 else float(len(str(number)))
+
+
+_ARGUMENTS = {
+    "log": (1, 2),
+    "root": (1, 2),
+    "round": (1, 2),
+    "comb": (2, 2),
+    "perm": (2, 2),
+    "binomial": (2, 2),
+    "gcd": (2, 20),
+    "lcm": (2, 20),
+    "min": (1, 50),
+    "max": (1, 50),
+}
+
+
+def _rounded(value: Any, places: Any = 0) -> Any:
+    """To the nearest, halves away from zero, as people round."""
+    scale = sympy.Integer(10) ** places
+    return sympy.sign(value) * sympy.floor(abs(value) * scale + sympy.Rational(1, 2)) / scale
+
+
+_FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "sin": sympy.sin,
+    "cos": sympy.cos,
+    "tan": sympy.tan,
+    "cot": sympy.cot,
+    "sec": sympy.sec,
+    "csc": sympy.csc,
+    "asin": sympy.asin,
+    "acos": sympy.acos,
+    "atan": sympy.atan,
+    "arcsin": sympy.asin,
+    "arccos": sympy.acos,
+    "arctan": sympy.atan,
+    "sinh": sympy.sinh,
+    "cosh": sympy.cosh,
+    "tanh": sympy.tanh,
+    "ln": sympy.log,
+    "log10": lambda value: sympy.log(value) / sympy.log(10),
+    "log2": lambda value: sympy.log(value) / sympy.log(2),
+    "abs": sympy.Abs,
+    "floor": sympy.floor,
+    "ceil": sympy.ceiling,
+    "ceiling": sympy.ceiling,
+    "round": _rounded,
+    "gcd": sympy.gcd,
+    "lcm": sympy.lcm,
+    "min": sympy.Min,
+    "max": sympy.Max,
+    "sgn": sympy.sign,
+    "sign": sympy.sign,
+}
