@@ -31,6 +31,37 @@ def rejects(tmp_path: Path) -> list[tuple[int, str, str]]:
     return [(row["row"], row["reason"], row["value"]) for row in rows]
 
 
+def test_a_row_over_several_lines_is_one_row(tmp_path: Path) -> None:
+    lines = [
+        b"user,item,time,title",
+        b'kim,a,1,"two\nlines"',
+        b",a,2,x",
+        b'kim,b,3,"three\n\nlines, one blank"',
+        b"kim",
+        b'kim,c,yesterday,"x\ny"',
+        b"kim,d,4,x",
+    ]
+    (tmp_path / "x.csv").write_bytes(b"\n".join(lines) + b"\n")
+    logs, _ = run(tmp_path, [{"files": ["x.csv"], "time_unit": "s", "text": "title"}])
+    assert logs.num_events == 3
+    assert [(row, reason) for row, reason, _ in rejects(tmp_path)] == [
+        (2, "user (the user) is empty"),
+        (4, "the line has too few columns"),
+        (5, "time is no number of seconds"),
+    ]
+
+
+def test_blank_lines_count_above_a_line_that_is_no_row(tmp_path: Path) -> None:
+    """As the documentation says: only such a line's number counts them."""
+    lines = [b"user,item,time", b"kim,a,1", b"", b"", b",b,2", b"kim", b"kim,c,3"]
+    (tmp_path / "x.csv").write_bytes(b"\n".join(lines) + b"\n")
+    run(tmp_path, [{"files": ["x.csv"], "time_unit": "s"}])
+    assert [(row, reason) for row, reason, _ in rejects(tmp_path)] == [
+        (2, "user (the user) is empty"),
+        (5, "the line has too few columns"),
+    ]
+
+
 def test_bad_rows_of_csv_are_counted_kept_and_survived(tmp_path: Path) -> None:
     lines = [
         b"user,item,time,title",
