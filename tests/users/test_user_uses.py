@@ -74,6 +74,10 @@ def test_a_use_ends_in_figures_with_intervals(name: str, tmp_path: Path) -> None
     assert all(row.low <= row.value <= row.high for row in result.rows)
     assert [row.value for row in result.rows] == sorted((row.value for row in result.rows), reverse=True)
     assert any("clue" in row.name.lower() for row in result.rows)
+    # What wins is said with an interval of the difference.
+    compared = [line.rpartition(", ")[2] for line in result.remarks if " - " in line]
+    assert compared
+    assert set(compared) <= {"better", "worse", "no difference that this many users show"}
     json.dumps(result.to_json())
 
 

@@ -11,9 +11,11 @@ from malmoi.users.cases import Cases
 from malmoi.users.logs import UNKNOWN, History, Items, Logs
 from malmoi.users.ranking import Ranks, compare, gains, interval, ndcg, rank_cases
 from malmoi.users.uses.company import halves, last_at, of_services
-from malmoi.users.uses.setting import Row, Setting, UseResult, ordered
+from malmoi.users.uses.setting import Row, Setting, UseResult, described, ordered
 
 _NEW = 0.3
+_SENTENCES = {"sketch_of": "sentences"}
+"""Of the head of CLUE in the new shop."""
 
 
 class OnItems:
@@ -91,7 +93,11 @@ def webtoons(setting: Setting) -> UseResult:
 
 
 def new_shop(setting: Setting) -> UseResult:
-    """Rank the products of a shop that opens today, by their texts and what people did elsewhere."""
+    """Rank the products of a shop that opens today, by their texts and what people did elsewhere.
+
+    Most words of its products are in no text that was learned from. So the head of CLUE reads sentence
+    vectors, which know from elsewhere what words mean; tokens that were never learned from say nothing.
+    """
     company = setting.company()
     everything = company.logs
     elsewhere = of_services(everything, ("search", "travel", "webtoon"))
@@ -100,13 +106,14 @@ def new_shop(setting: Setting) -> UseResult:
     cases = _first_visits(everything, elsewhere, asked, shop)
     ranks: dict[str, Ranks] = {}
     for kind in ("clue", "mean-text"):
-        model = setting.fit(kind, elsewhere)
+        model = setting.fit(kind, elsewhere, settings=_SENTENCES if kind == "clue" else None)
         assert isinstance(model, TextRecommender)
         ranks[kind] = rank_cases(OnItems(model, shop), cases)
         if isinstance(model, Contrasted):
             ranks["clue without its head"] = rank_cases(OnItems(WithoutHead(model), shop), cases)
     random = np.random.default_rng(setting.seed)
     ranks["any order"] = random.integers(1, len(shop) + 1, len(cases)).astype(np.float64)
+    ranks["rules known"] = rank_cases(AtService(company.best, "shop"), cases)  # type: ignore[arg-type]
     return UseResult(
         "new-shop",
         f"{len(elsewhere):,} users known from search, travel and webtoons; which of a new shop's "
@@ -157,6 +164,5 @@ def _against(ranks: Mapping[str, Ranks], name: str, others: Sequence[str]) -> tu
     told = []
     for other in others:
         found = compare(ranks[name], ranks[other])
-        spread = f"({found.low:+.4f} to {found.high:+.4f})"
-        told.append(f"{name} - {other}: {found.difference:+.4f} {spread}, {found.verdict}")
+        told.append(described(name, other, found.difference, found.low, found.high))
     return tuple(told)

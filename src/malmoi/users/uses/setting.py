@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from malmoi.core.errors import UnknownName
+from malmoi.core.intervals import Statistic, bootstrap, percentiles
 from malmoi.core.stage import Progress, SilentProgress
 from malmoi.users.base import FitContext, Recommender, build_user_models
 from malmoi.users.logs import Logs
@@ -77,11 +78,12 @@ class Setting:
         return simulate(SimulationSettings(users=self.users, items=800, seed=self.seed))
 
     def fit(self, kind: str, logs: Logs, *, settings: Mapping[str, Any] | None = None) -> Recommender:
-        """A model of this kind; CLUE in the size of the uses."""
+        """A model of this kind; CLUE in the size of the uses, `settings` being those of its head."""
         chosen = build_user_models().get(kind)
         given = dict(settings or {})
         if kind == "clue":
             given = {**CLUE, **self.changes}
+            given["head"] = {**given["head"], **(settings or {})}
         work = self.work / kind
         work.mkdir(parents=True, exist_ok=True)
         context = FitContext(work=work, home=self.home, seed=self.seed, progress=self.progress)
@@ -141,6 +143,27 @@ def normalised(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
     """Rows of length one."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return np.asarray(vectors / np.maximum(lengths, 1e-12))
+
+
+def described(name: str, other: str, difference: float, low: float, high: float) -> str:
+    """One line on how far apart two ways are, with the 95 % interval of the paired bootstrap."""
+    verdict = "better" if low > 0 else "worse" if high < 0 else "no difference that this many users show"
+    return f"{name} - {other}: {difference:+.4f} ({low:+.4f} to {high:+.4f}), {verdict}"
+
+
+def compare_figures(
+    figures: Mapping[str, Statistic], size: int, name: str, others: Sequence[str], seed: int
+) -> tuple[str, ...]:
+    """Lines on one way against others, by statistics over the same users."""
+    even = np.ones((1, size))
+    names = [name, *others]
+    drawn = dict(zip(names, bootstrap([figures[one] for one in names], size, seed=seed), strict=True))
+    told = []
+    for other in others:
+        difference = float(figures[name](even)[0] - figures[other](even)[0])
+        low, high = percentiles(drawn[name] - drawn[other]) or (difference, difference)
+        told.append(described(name, other, difference, low, high))
+    return tuple(told)
 
 
 def ordered(rows: Sequence[Row]) -> tuple[Row, ...]:

@@ -3,14 +3,14 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from malmoi.core.intervals import bootstrap, percentiles, wilson
+from malmoi.core.intervals import Statistic, bootstrap, percentiles, ratio, wilson
 from malmoi.users.campaigns import fit_campaign
 from malmoi.users.probes import floors
 from malmoi.users.probes.classifiers import fit_classifier
 from malmoi.users.probes.features import model_features
 from malmoi.users.probes.figures import figures_of
 from malmoi.users.uses.company import halves, of_services
-from malmoi.users.uses.setting import Row, Setting, UseResult, normalised, ordered
+from malmoi.users.uses.setting import Row, Setting, UseResult, compare_figures, normalised, ordered
 
 _NEW = 0.3
 _ELSEWHERE = ("search", "shop", "webtoon")
@@ -35,10 +35,10 @@ def booking(setting: Setting) -> UseResult:
     rows = np.concatenate([known, new])
     for name, table in floors(logs, rows).items():
         features[name] = (table[: len(known)], table[len(known) :])
-    found = []
+    found, figures = [], {}
     for name, (learned, asked) in features.items():
         classifier = fit_classifier("linear", learned, booked[known], classes=2, seed=setting.seed)
-        statistic = figures_of(classifier.chances(asked), booked[new])["auroc"]
+        statistic = figures[name] = figures_of(classifier.chances(asked), booked[new])["auroc"]
         value = float(statistic(np.ones((1, len(new))))[0])
         drawn = bootstrap([statistic], len(new), seed=setting.seed)[0]
         low, high = percentiles(drawn) or (value, value)
@@ -49,7 +49,10 @@ def booking(setting: Setting) -> UseResult:
         f"{', '.join(_ELSEWHERE)}?",
         "AUROC",
         ordered(found),
-        (f"{100 * booked[new].mean():.0f} % of the new ones book",),
+        (
+            f"{100 * booked[new].mean():.0f} % of the new ones book",
+            *compare_figures(figures, len(new), "CLUE", [n for n in figures if n != "CLUE"], setting.seed),
+        ),
     )
 
 
@@ -62,29 +65,40 @@ def audience(setting: Setting) -> UseResult:
     clue = setting.fit("clue", logs)
     texts = setting.fit("mean-text", logs, settings={"decay": 1.0})
     most = max(1, len(rest) // 10)
-    found = [_reached("everybody", answers[rest])]
+    chosen = {"everybody": np.ones(len(rest), dtype=bool)}
     for name, model in (("CLUE", clue), ("mean of texts", texts)):
         vectors = normalised(model_features(model, logs, np.arange(len(logs))))
         middle = vectors[asked[answers[asked]]].mean(0)
-        found.append(
-            _reached(f"like those who answered, {name}", _best(vectors[rest] @ middle, answers[rest], most))
-        )
+        chosen[f"like those who answered, {name}"] = _best(vectors[rest] @ middle, most)
         campaign = fit_campaign(
             vectors[asked].astype(np.float32), answers[asked], model=name, seed=setting.seed
         )
         chances = campaign.probability(vectors[rest].astype(np.float32))
-        found.append(_reached(f"by chance to answer, {name}", _best(chances, answers[rest], most)))
+        chosen[f"by chance to answer, {name}"] = _best(chances, most)
+    figures = {name: _share(answers[rest], rows) for name, rows in chosen.items()}
+    told: list[str] = []
+    for way in ("by chance to answer", "like those who answered"):
+        others = [f"{way}, mean of texts", "everybody"]
+        told += compare_figures(figures, len(rest), f"{way}, CLUE", others, setting.seed)
     return UseResult(
         "audience",
         f"{len(asked)} were asked and {int(answers[asked].sum())} answered; who of the other {len(rest):,} "
         f"are the {most:,} to ask?",
         "share that answers",
-        ordered(found),
+        ordered([_reached(name, answers[rest][rows]) for name, rows in chosen.items()]),
+        tuple(told),
     )
 
 
-def _best(scores: NDArray[np.float64], answers: NDArray[np.bool_], most: int) -> NDArray[np.bool_]:
-    return answers[np.argsort(-scores, kind="stable")[:most]]
+def _best(scores: NDArray[np.float64], most: int) -> NDArray[np.bool_]:
+    """Whether each is one of the `most` with the highest scores."""
+    chosen = np.zeros(len(scores), dtype=bool)
+    chosen[np.argsort(-scores, kind="stable")[:most]] = True
+    return chosen
+
+
+def _share(answers: NDArray[np.bool_], chosen: NDArray[np.bool_]) -> Statistic:
+    return lambda weights: ratio(weights @ (answers & chosen), weights @ chosen)
 
 
 def _reached(name: str, answers: NDArray[np.bool_]) -> Row:
