@@ -6,8 +6,6 @@ import click
 
 from malmoi.cli.options import home_option
 
-_BATCH = 256
-
 
 @click.command()
 @click.argument("model")
@@ -27,42 +25,20 @@ def encode(model: str, logs: str | None, out: Path, quiet: bool, home: Path) -> 
     malmoi users encode demo-clue --out vectors.parquet
     malmoi users encode demo-clue --logs newcomers --out newcomers.parquet
 
-    The users need not be those that the model was fitted on. `malmoi users index` serves vectors.
+    The users need not be those that the model was fitted on. Stop it whenever you like: the same command goes
+    on from there. `malmoi users index` serves vectors.
     """  # noqa: D301 - \b is click's mark for text that keeps its lines
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     from malmoi.cli.live import open_progress
     from malmoi.cli.users.recommend import logs_of
+    from malmoi.users.encoding import encode_logs
     from malmoi.users.logs import load_logs
     from malmoi.users.opening import open_model
-    from malmoi.users.ranking import match_items, renumbered
 
     opened = open_model(home, model)
-    encoder = opened.encoder
-    loaded = load_logs(logs_of(home, opened.artifact, logs).path)
-    places = match_items(loaded.items, opened.model.items)
-    schema = pa.schema([("user", pa.string()), ("vector", pa.list_(pa.float32(), encoder.size))])
+    size = opened.encoder.size
+    found = logs_of(home, opened.artifact, logs)
+    loaded = load_logs(found.path)
     out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = out.with_name(f".{out.name}.tmp")
-    try:
-        with (
-            open_progress(quiet=quiet) as progress,
-            progress.task("encoding", total=len(loaded), unit="users") as task,
-            pq.ParquetWriter(temporary, schema.with_metadata({"model": opened.version})) as writer,
-        ):
-            for start in range(0, len(loaded), _BATCH):
-                users = range(start, min(start + _BATCH, len(loaded)))
-                histories = [loaded.history(user) for user in users]
-                if places is not None:
-                    histories = [renumbered(history, places) for history in histories]
-                vectors = encoder.encode(histories)
-                flat = pa.array(vectors.reshape(-1), type=pa.float32())
-                column = pa.FixedSizeListArray.from_arrays(flat, encoder.size)
-                names = pa.array([loaded.users[user] for user in users])
-                writer.write_table(pa.Table.from_arrays([names, column], schema=writer.schema))
-                task.advance(len(histories))
-        temporary.replace(out)
-    finally:
-        temporary.unlink(missing_ok=True)
-    click.echo(f"{len(loaded):,} users, {encoder.size} numbers each: {out}")
+    with open_progress(quiet=quiet) as progress:
+        encode_logs(opened, loaded, found.digest, out, progress)
+    click.echo(f"{len(loaded):,} users, {size} numbers each: {out}")
