@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from mcp import Client
 
-from malmoi.core.errors import SkillUnavailable
+from malmoi.core.errors import MalmoiError, SkillUnavailable
 
 Job: TypeAlias = Callable[[Client], Awaitable[Any]]
 
@@ -60,7 +60,9 @@ class Connection:
             await self.close()
             raise
         if not done.done():
-            raise SkillUnavailable("the MCP server is gone.") from self._failure()
+            failure = self._failure()
+            told = _told(failure)
+            raise told if told is not None else SkillUnavailable("the MCP server is gone.") from failure
         self.last_used = loop.time()
         return done.result()
 
@@ -88,3 +90,12 @@ class Connection:
                 else:
                     if not done.done():
                         done.set_result(answer)
+
+
+def _told(failure: BaseException | None) -> MalmoiError | None:
+    """An error of ours among those that a connection has ended with."""
+    if isinstance(failure, MalmoiError):
+        return failure
+    if isinstance(failure, BaseExceptionGroup):
+        return next(filter(None, map(_told, failure.exceptions)), None)
+    return None

@@ -319,7 +319,7 @@ class _Reader:
             self._fault((*here, "operationId"), "`operationId` is text.")
         made = f"{method}_" + _HOLE.sub(r"by_\1", route)
         base = told if isinstance(told, str) and told else made
-        name = _SPARE.sub("_", base).strip("_")[:64]
+        name = re.sub("__+", "_", _SPARE.sub("_", base)).strip("_")[:64]
         if not name:
             self._fault((*here, "operationId"), "`operationId` needs letters or digits (A-Z, 0-9, _ and -).")
         return name

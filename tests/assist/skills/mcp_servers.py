@@ -1,0 +1,103 @@
+"""MCP servers for tests: a good one, and every kind of bad one. Run as `python mcp_servers.py KIND`."""
+
+import base64
+import json
+import os
+import subprocess
+import sys
+import time
+from typing import Any
+
+PNG = base64.b64encode(b"\x89PNG\r\n\x1a\nfake").decode()
+
+
+def good() -> Any:
+    """A server with tools of all kinds, made with the official SDK."""
+    from mcp.server import MCPServer
+    from mcp_types import ImageContent, TextContent, ToolAnnotations
+
+    server = MCPServer("cafe")
+
+    @server.tool(annotations=ToolAnnotations(read_only_hint=True))
+    def find_cafe(place: str, most: int = 3) -> dict[str, Any]:
+        """Find cafes at a place."""
+        return {"place": place, "cafes": [f"{place} {n}" for n in range(most)]}
+
+    @server.tool()
+    def order(item: str) -> str:
+        """Order something."""
+        return f"ordered {item}"
+
+    @server.tool(annotations=ToolAnnotations(read_only_hint=True, destructive_hint=True))
+    def contradiction() -> str:
+        """A server that says both."""
+        return "x"
+
+    @server.tool(annotations=ToolAnnotations(read_only_hint=True), structured_output=False)
+    def picture() -> list[Any]:
+        """Draw."""
+        return [
+            TextContent(type="text", text="a plot"),
+            ImageContent(type="image", data=PNG, mime_type="image/png"),
+            ImageContent(type="image", data="!!", mime_type="image/png"),
+            ImageContent(type="image", data=PNG, mime_type="text/html"),
+        ]
+
+    @server.tool(annotations=ToolAnnotations(read_only_hint=True))
+    def broken() -> str:
+        """Fail."""
+        raise ValueError("the oven is cold")
+
+    @server.tool(annotations=ToolAnnotations(read_only_hint=True))
+    def slow() -> str:
+        """Take for ever."""
+        time.sleep(60)
+        return "late"
+
+    @server.tool(annotations=ToolAnnotations(read_only_hint=True))
+    def crash() -> str:
+        """Die."""
+        os._exit(3)
+
+    @server.tool(annotations=ToolAnnotations(read_only_hint=True))
+    def pid() -> int:
+        """Tell the process."""
+        return os.getpid()
+
+    @server.tool(annotations=ToolAnnotations(read_only_hint=True))
+    def spawn() -> int:
+        """Start a process that would outlive the server."""
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(300)"])
+        return child.pid
+
+    return server
+
+
+def main(kind: str) -> None:
+    if kind == "good":
+        good().run("stdio")
+    elif kind == "silent":
+        time.sleep(300)
+    elif kind == "crash":
+        sys.exit(1)
+    elif kind == "malformed":
+        for _ in sys.stdin:
+            print("this is no JSON", flush=True)
+    elif kind == "burst":
+        for _ in sys.stdin:
+            while True:  # one line without an end
+                sys.stdout.write("x" * 1_000_000)
+    elif kind == "flood":
+        for _ in sys.stdin:
+            while True:  # messages without an end
+                print(json.dumps({"jsonrpc": "2.0", "method": "notifications/message", "params": {}}))
+    elif kind == "nohup":
+        import signal
+
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        while True:
+            time.sleep(1)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
