@@ -26,8 +26,8 @@ Embed: TypeAlias = Callable[[Sequence[str]], Awaitable[NDArray[np.float32]]]
 
 AUTO = -100.0
 _ALPHAS = (-1.5, 1.5)
-_WINDOW = 4  # sentences on each side of a gap
-_PRICE = 0.35  # of a border, as a share of the mean squared distance to the mean, times log N
+_WINDOW = 5  # sentences on each side of a gap
+_PRICE = 0.38  # of a border, as a share of the mean squared distance to the mean, times log N
 _MOST_CANDIDATES = 2000  # borders that are tried exactly
 _MOST_EXACT = 200  # segments; of more, the deepest gaps are taken
 _LONGEST_SENTENCE = 1000  # characters; what is longer is a table or a list, and its head says enough

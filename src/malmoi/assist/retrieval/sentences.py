@@ -15,10 +15,14 @@ _KOREAN_END = frozenset("다요죠까함음됨임라자네군")
 _QUOTES = frozenset("\"'”’」』")
 # What goes on behind a quotation: "…다."라고, "…까?" 하고.
 _GOES_ON = re.compile(r"\s*(?:이?라[고는며]|하[고는며]|[고는며]\s|이?란\s)")
-_LIST_NUMBER = re.compile(r"(?:^|\n)[^\S\n]*\(?(?:\d{1,3}|[가-힣A-Za-z]|[ivxIVX]{1,5})$")
+_LIST_NUMBER = re.compile(
+    r"(?:^|\n)[^\S\n]*\(?(?:\d{1,3}|[가나다라마바사아자차카타파하A-Za-z]|[ivxIVX]{1,5})$"
+)
 _DATE = re.compile(r"(?:19|20)\d\d\.\s?\d{1,2}\.\s?\d{1,2}$")  # the full stop of a day: 2024. 5. 3.
 _LAST_WORD = re.compile(r"[^\s(\[\"'“‘]{1,40}$")
-_ITEM = re.compile(r"[^\S\n]*(?:[-*+•·▪◦○●■□▶※#>|]|\(?(?:\d{1,3}|[가-힣A-Za-z])[.)]\s|[①-⑳])")
+_ITEM = re.compile(
+    r"[^\S\n]*(?:[-*+•·▪◦○●■□▶※#>|]|\(?(?:\d{1,3}|[가나라마바사아자차카타파하A-Za-z])[.)]\s|[①-⑳])"
+)
 _LONG_LINE = 30  # characters; a shorter line without a mark is one of its own, such as a title
 _REACH = 80  # characters looked back
 

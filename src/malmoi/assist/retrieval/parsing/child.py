@@ -11,11 +11,17 @@ from typing import Any
 from malmoi.assist.retrieval.parsing import (
     delimited,
     detect,
+    hwp5,
+    hwpx,
     mail,
     markdown,
     notebook,
+    pdf,
     plain,
+    slides,
     web,
+    word,
+    workbook,
 )
 from malmoi.assist.retrieval.parsing.charset import Decoded
 from malmoi.assist.retrieval.parsing.formats import by_extension
@@ -23,6 +29,14 @@ from malmoi.assist.retrieval.parsing.limits import ParseLimits
 from malmoi.assist.retrieval.parsing.writer import Writer
 from malmoi.core.errors import DocumentUnreadable
 
+_BINARY: Mapping[str, Callable[[bytes, Writer, ParseLimits], None]] = {
+    "pdf": pdf.read,
+    "docx": word.read,
+    "xlsx": workbook.read,
+    "pptx": slides.read,
+    "hwpx": hwpx.read,
+    "hwp": hwp5.read,
+}
 _TEXT: Mapping[str, Callable[[str, Writer], None]] = {
     "txt": plain.read,
     "md": markdown.read,
@@ -63,7 +77,7 @@ def _read(found: str, data: bytes, decoded: Decoded | None, writer: Writer, limi
     if found == "eml":
         mail.read(data, writer)
     elif decoded is None:
-        raise DocumentUnreadable(f"{writer.name!r} is {found}, which is not read yet.", reason="unsupported")
+        _BINARY[found](data, writer, limits)
     else:
         if len(decoded.text) > 8 * limits.characters:
             raise writer.too_long()

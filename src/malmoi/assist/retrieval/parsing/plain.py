@@ -6,7 +6,7 @@ from malmoi.assist.retrieval.parsing.clean import clean
 from malmoi.assist.retrieval.parsing.writer import Writer
 
 _EMPTY = re.compile(r"\n[^\S\n]*(?:\n[^\S\n]*)+")
-_BULLET = re.compile(r"[-*•·▪◦○●■□▶]\s|\(?(?:\d{1,3}|[가-힣A-Za-z])[.)]\s|[①-⑳]")
+_BULLET = re.compile(r"[-*•·▪◦○●■□▶]\s|\(?(?:\d{1,3}|[가나다라마바사아자차카타파하A-Za-z])[.)]\s|[①-⑳]")
 
 
 def read(text: str, writer: Writer) -> None:

@@ -24,7 +24,7 @@ class Writer:
     def __init__(self, format: str, *, name: str, characters: int) -> None:
         self.format = format
         self.name = name
-        self.title = ""
+        self.title = ""  # where it is known better than by the file's properties or the first heading
         self.pages: int | None = None
         self._most = characters
         self._parts: list[str] = []
@@ -33,6 +33,7 @@ class Writer:
         self._properties: dict[str, str] = {}
         self._remarks: list[str] = []
         self._more_remarks = 0
+        self._first_heading = ""
 
     @property
     def is_empty(self) -> bool:
@@ -52,7 +53,7 @@ class Writer:
             raise self.too_long()
         if kind == "heading":
             text = one_line(text)
-            self.title = self.title or text[:300]
+            self._first_heading = self._first_heading or text[:300]
         else:
             text = verbatim(text) if kind == "code" else prose(text)
         self._write(kind, text, level if kind == "heading" else 0, page, place)
@@ -80,7 +81,7 @@ class Writer:
     def property(self, name: str, value: str | None) -> None:
         """Something that the file says of itself."""
         text = one_line(value or "")[:1000]
-        if text and len(self._properties) < _MOST_PROPERTIES:
+        if text and name and len(self._properties) < _MOST_PROPERTIES:
             self._properties.setdefault(one_line(name)[:100], text)
 
     def remark(self, text: str) -> None:
@@ -112,7 +113,7 @@ class Writer:
             remarks.append(f"{self._more_remarks} more remarks of this kind were left out.")
         return {
             "format": self.format,
-            "title": self.title or self._properties.get("title", "")[:300],
+            "title": self.title or self._properties.get("title", "")[:300] or self._first_heading,
             "text": "".join(self._parts),
             "blocks": self._blocks,
             "pages": self.pages,
