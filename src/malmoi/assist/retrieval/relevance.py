@@ -26,7 +26,7 @@ from malmoi.assist.retrieval.matching import (
     numbers,
     read_words,
 )
-from malmoi.assist.retrieval.support import Evidence, calibration
+from malmoi.assist.retrieval.support import Evidence, Span, calibration
 from malmoi.core.hangul import fold, is_cjk
 
 if TYPE_CHECKING:
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 _NEIGHBOUR = 0.7  # what a word counts that stands in the statement before or behind
 _FOUND = 0.6  # share of a word from which on it counts as standing in a statement
+_HANDED = 0.9  # share of its score that a question or a heading gives to the statement behind it
+_LEADS = 0.5  # what it keeps
+_HEADING = 25  # characters; a longer statement without a full stop is no heading
 _NEAREST = 12  # statements whose words are compared with the question's
 _WORDS = 160  # of them, at most
 _TRANSLATED, _SYNONYM = (0.65, 0.9), (0.75, 0.95)  # cosines of words: from where on they count, and fully
@@ -88,7 +91,7 @@ async def judge(question: str, evidence: Evidence) -> Relevance:
     }
     unknown = sorted(np.flatnonzero(found.max(axis=0) < 1 - _FOUND), key=lambda place: -weights[place])
     return Relevance(
-        tuple(float(score) for score in wide * 0.5 + shares * 0.5 + cosines),
+        _handed_on(wide * 0.5 + shares * 0.5 + cosines, evidence),
         _likelihood(features, has_vectors=near is not None),
         features,
         tuple(asked[place].text for place in unknown),
@@ -138,6 +141,25 @@ def _with_neighbours(found: NDArray[np.float64], evidence: Evidence) -> NDArray[
             if 0 <= other < len(found) and evidence.spans[other].source is span.source:
                 wide[place] = (found[other] * _NEIGHBOUR).clip(min=wide[place])
     return wide
+
+
+def _handed_on(scores: NDArray[np.float64], evidence: Evidence) -> tuple[float, ...]:
+    """The scores, but questions and headings give theirs to the statement behind them, which answers."""
+    kept = [float(score) for score in scores]
+    for place, span in enumerate(evidence.spans):
+        if not _leads(span):
+            continue
+        following = place + 1
+        if following < len(kept) and evidence.spans[following].source is span.source:
+            kept[following] = max(kept[following], _HANDED * kept[place])
+        kept[place] *= _LEADS
+    return tuple(kept)
+
+
+def _leads(span: Span) -> bool:
+    """Whether a statement only leads to the next: a question, a heading, a line that ends in a colon."""
+    text = span.text.rstrip("*_` ")
+    return text.endswith(("?", ":")) or (len(text) <= _HEADING and text[-1:].isalnum())
 
 
 def _distinct(asked: Sequence[Word]) -> list[Word]:

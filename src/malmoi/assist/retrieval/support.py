@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from malmoi.assist.retrieval.citations import Source
+from malmoi.assist.retrieval.citations import Citation, Source
 from malmoi.assist.retrieval.matching import (
     Word,
     content_words,
@@ -73,6 +73,20 @@ class Span:
     def text(self) -> str:
         """Its words."""
         return self.source.text[self.start : self.end]
+
+    def cited(self, answer_start: int, answer_end: int, score: float) -> Citation:
+        """A citation of these words by a sentence of an answer."""
+        source = self.source
+        return Citation(
+            number=source.number,
+            document_id=source.document_id,
+            start=source.start + self.start,
+            end=source.start + self.end,
+            quote=self.text,
+            answer_start=answer_start,
+            answer_end=answer_end,
+            score=score,
+        )
 
 
 @dataclass(frozen=True, slots=True)
