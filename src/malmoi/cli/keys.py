@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from malmoi.serve.db.tables import Account
     from malmoi.serve.identity import Identity
 
-SCOPES = ("inference", "chat", "models", "usage", "admin")  # as serve/identity/principal.py
+SCOPES = ("inference", "chat", "models", "usage", "admin", "documents")  # as serve/identity/principal.py
 
 
 @click.group()

@@ -16,6 +16,7 @@ import malmoi
 from malmoi.core.errors import UnknownName
 from malmoi.serve.admission import Admission
 from malmoi.serve.body import JsonGate
+from malmoi.serve.documents import Documents, documents_router, is_upload
 from malmoi.serve.engines import EnginePool
 from malmoi.serve.errors import error_response, install_error_handlers
 from malmoi.serve.guards import Guards
@@ -128,6 +129,7 @@ def create_app(
     app.include_router(models_router(services))
     app.include_router(identity_router(services.identity))
     app.include_router(usage_router(services.db))
+    app.include_router(documents_router(services.documents))
     for each in apps:
         app.include_router(each.router(services))
     if settings.http.docs:
@@ -135,7 +137,9 @@ def create_app(
     mount_pages(app, services)
     # Added last, runs first.
     app.add_middleware(JsonGate)
-    app.add_middleware(Security, http=settings.http, csrf=services.identity.csrf)
+    app.add_middleware(
+        Security, http=settings.http, csrf=services.identity.csrf, most_bytes=_body_limit(settings)
+    )
     # It counts what `Security` answers, so it is outside of it; its own answers pass a second one.
     app.add_middleware(
         DrainGate,
@@ -184,8 +188,19 @@ def _build_services(
         metrics=metrics,
         downloads=Downloads(catalog, on_done=pool.installed),
         users=Users(home, settings.users, metering),
+        documents=Documents(db, pool, settings.documents, home),
         health=Health(),
     )
+
+
+def _body_limit(settings: ServeSettings) -> Callable[[Scope], int]:
+    """The largest body of a request: a file may be larger than all else."""
+
+    def limit(scope: Scope) -> int:
+        most = settings.http.max_body_bytes
+        return max(most, settings.documents.max_file_bytes) if is_upload(scope) else most
+
+    return limit
 
 
 def _lifespan(
@@ -207,6 +222,8 @@ def _lifespan(
             stack.push_async_callback(services.inference.close)
             stack.push_async_callback(services.downloads.close)
             stack.push_async_callback(services.users.close)
+            await services.documents.start()
+            stack.push_async_callback(services.documents.close)
             for each in apps:
                 await each.start(services)
                 stack.push_async_callback(each.stop)

@@ -69,12 +69,21 @@ class Security:
         http: names, origins and sizes that are allowed.
         csrf: session token (None: no session) -> the CSRF token that must come with a change;
         `Identity.csrf`.
+        most_bytes: a request's scope -> its largest body; None: that of `http` everywhere.
     """
 
-    def __init__(self, app: ASGIApp, *, http: HttpSettings, csrf: Callable[[str | None], str]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        http: HttpSettings,
+        csrf: Callable[[str | None], str],
+        most_bytes: Callable[[Scope], int] | None = None,
+    ) -> None:
         self._app = app
         self._http = http
         self._csrf = csrf
+        self._most_bytes = most_bytes or (lambda _scope: http.max_body_bytes)
         self._hosts = HostNames(http.host, http.allowed_hosts)
         self._origins = frozenset(origin.rstrip("/").lower() for origin in http.allowed_origins)
 
@@ -144,7 +153,8 @@ class Security:
             raise CsrfInvalid("the page is out of date.", fix="Reload it.")
 
     async def _with_body_limits(self, scope: Scope, receive: Receive, sender: _Sender) -> None:
-        body = _Body(receive, self._http.max_body_bytes, self._http.body_timeout)
+        most = self._most_bytes(scope)
+        body = _Body(receive, most, self._http.body_timeout)
         try:
             body.announce(Headers(scope=scope).get("content-length"))
             await self._app(scope, body.receive, body.guard(sender))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from malmoi.engine.catalog import Catalog
     from malmoi.serve.db import Database
+    from malmoi.serve.documents import Documents
     from malmoi.serve.engines import EnginePool
     from malmoi.serve.health import Health
     from malmoi.serve.identity import Identity
@@ -38,6 +39,7 @@ class Services:
         metrics: counters and histograms of /metrics.
         downloads: model downloads under way.
         users: the models and vectors of users.
+        documents: collections of documents, and the search in them.
         health: whether the server is ready, or is draining.
     """
 
@@ -51,4 +53,5 @@ class Services:
     metrics: Metrics
     downloads: Downloads
     users: Users
+    documents: Documents
     health: Health

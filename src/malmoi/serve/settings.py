@@ -124,6 +124,17 @@ class UserSettings(_Section):
     """Seconds a request may wait before it gets 503 with Retry-After."""
 
 
+class DocumentSettings(_Section):
+    """How documents are kept and found."""
+
+    max_file_bytes: int = Field(50 * 1024 * 1024, ge=1024)
+    """Largest file that may be uploaded; larger ones get 413."""
+    embedder: str = "use"
+    """Model that makes the vectors; empty: none of its own, but the one that embeds for requests."""
+    vector_cache_megabytes: int = Field(512, ge=1)
+    """Memory for vectors; collections that were not searched for longest make room."""
+
+
 class DatabaseSettings(_Section):
     """Where conversations, accounts and usage are kept."""
 
@@ -150,6 +161,8 @@ class ServeSettings(_Section):
     """What is looked for in questions and answers."""
     users: UserSettings = UserSettings()
     """Which models of users are served, and how."""
+    documents: DocumentSettings = DocumentSettings()
+    """How documents are kept and found."""
     database: DatabaseSettings = DatabaseSettings()
     """Where conversations, accounts and usage are kept."""
 

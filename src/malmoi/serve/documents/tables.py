@@ -135,4 +135,6 @@ class StoredPassage(Base):
     __table_args__ = (
         Index(None, "document_id", "number"),
         Index(None, "collection_id", "embedder"),
+        # No id is ever used twice: matrices in memory know passages by their ids.
+        {"sqlite_autoincrement": True},
     )

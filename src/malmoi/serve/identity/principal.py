@@ -29,6 +29,8 @@ class Scope(StrEnum):
     """Send histories to models of users: vectors and recommendation. It shows nobody who is stored."""
     AUDIENCE = "audience"
     """See the users whose vectors are stored, choose audiences, and take users out."""
+    DOCUMENTS = "documents"
+    """Keep documents, search and share them."""
 
 
 class Role(StrEnum):
@@ -48,14 +50,15 @@ class Role(StrEnum):
     """A member who also works with the stored users: personal data."""
 
 
+_MEMBER = frozenset({Scope.INFERENCE, Scope.CHAT, Scope.KEYS, Scope.DOCUMENTS})
 RIGHTS: Mapping[Role, frozenset[Scope]] = MappingProxyType(
     {
         Role.OWNER: frozenset(Scope),
         Role.ADMIN: frozenset(Scope),
-        Role.MEMBER: frozenset({Scope.INFERENCE, Scope.CHAT, Scope.KEYS}),
+        Role.MEMBER: _MEMBER,
         Role.AUDITOR: frozenset({Scope.USAGE}),
-        Role.ANNOTATOR: frozenset({Scope.INFERENCE, Scope.CHAT, Scope.KEYS, Scope.REDTEAM}),
-        Role.ANALYST: frozenset({Scope.INFERENCE, Scope.CHAT, Scope.KEYS, Scope.USERS, Scope.AUDIENCE}),
+        Role.ANNOTATOR: _MEMBER | {Scope.REDTEAM},
+        Role.ANALYST: _MEMBER | {Scope.USERS, Scope.AUDIENCE},
     }
 )
 KEY_SCOPES = frozenset(Scope) - {Scope.KEYS}

@@ -87,6 +87,7 @@ def upgrade() -> None:
         sa.Column("vector_count", sa.Integer(), nullable=False),
         sa.Column("vectors", sa.LargeBinary()),
         sa.PrimaryKeyConstraint("id", name="pk_document_passages"),
+        sqlite_autoincrement=True,
     )
     op.create_index("ix_document_passages_document_id_number", "document_passages", ["document_id", "number"])
     op.create_index(
