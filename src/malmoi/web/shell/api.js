@@ -77,6 +77,35 @@ export const patch = (path, body) => json('PATCH', path, body);
 export const remove = (path) => json('DELETE', path);
 
 /**
+ * Send a file as it is. `fetch` does not tell how much of a body has left; this does.
+ * @param {string} path
+ * @param {Blob} file
+ * @param {{onProgress?: (share: number) => void, signal?: AbortSignal}} [options]
+ * @returns {Promise<any>}
+ */
+export function upload(path, file, { onProgress = () => {}, signal } = {}) {
+  return new Promise((resolve, reject) => {
+    const sending = new XMLHttpRequest();
+    sending.open('POST', `/api${path}`);
+    sending.responseType = 'json';
+    sending.setRequestHeader('Accept', 'application/json');
+    sending.setRequestHeader('Content-Type', 'application/octet-stream');
+    sending.setRequestHeader('X-Malmoi-CSRF', csrf);
+    sending.upload.onprogress = (event) => { if (event.lengthComputable) onProgress(event.loaded / event.total); };
+    sending.onload = () => {
+      if (sending.status >= 200 && sending.status < 300) { resolve(sending.response); return; }
+      if (sending.status === 401) onSignedOut();
+      const after = Number.parseInt(sending.getResponseHeader('Retry-After') ?? '', 10);
+      reject(new ApiError(sending.status, sending.response?.error ?? {}, Number.isFinite(after) ? after : null));
+    };
+    sending.onerror = () => reject(new ApiError(0, { code: 'offline' }));
+    sending.onabort = () => reject(new DOMException('stopped', 'AbortError'));
+    signal?.addEventListener('abort', () => sending.abort());
+    sending.send(file);
+  });
+}
+
+/**
  * The events that a request answers with.
  * @param {'GET'|'POST'} method
  * @param {string} path

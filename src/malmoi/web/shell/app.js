@@ -32,37 +32,26 @@ export async function start() {
 
 const waiting = () => html`<div class="opening"><span class="spinner" aria-hidden="true"></span></div>`;
 
-const settingsPage = signal(/** @type {any} */ (null));
-/** The settings are fetched when somebody opens them. */
-function Settings() {
-  useEffect(() => {
-    attempt(async () => { settingsPage.value ??= (await import('../settings/settings-page.js')).SettingsPage; });
-  }, []);
-  const View = settingsPage.value;
-  return View ? html`<${View} />` : waiting();
+/**
+ * A page that is fetched when somebody opens it.
+ * @param {() => Promise<any>} load the component of its module
+ */
+function later(load) {
+  const view = signal(/** @type {any} */ (null));
+  return function Later() {
+    useEffect(() => { attempt(async () => { view.value ??= await load(); }); }, []);
+    const View = view.value;
+    return View ? html`<${View} />` : waiting();
+  };
 }
 
-const redteamPage = signal(/** @type {any} */ (null));
-/** So is the red-team workbench. */
-function Redteam() {
-  useEffect(() => {
-    attempt(async () => { redteamPage.value ??= (await import('../redteam/redteam-page.js')).RedteamPage; });
-  }, []);
-  const View = redteamPage.value;
-  return View ? html`<${View} />` : waiting();
-}
-
-const usersPage = signal(/** @type {any} */ (null));
-/** So is the page of users. */
-function Users() {
-  useEffect(() => {
-    attempt(async () => { usersPage.value ??= (await import('../users/users-page.js')).UsersPage; });
-  }, []);
-  const View = usersPage.value;
-  return View ? html`<${View} />` : waiting();
-}
-
-const PAGES = { chat: ChatPage, redteam: Redteam, settings: Settings, users: Users };
+const PAGES = {
+  chat: ChatPage,
+  documents: later(async () => (await import('../documents/documents-page.js')).DocumentsPage),
+  redteam: later(async () => (await import('../redteam/redteam-page.js')).RedteamPage),
+  settings: later(async () => (await import('../settings/settings-page.js')).SettingsPage),
+  users: later(async () => (await import('../users/users-page.js')).UsersPage),
+};
 
 function Unreachable() {
   const { text, fix } = explain(failure.value, t);

@@ -1,18 +1,20 @@
 /** The address bar as a signal. Links inside the app are plain <a href>; this module keeps them in the page. */
 import { signal } from '@preact/signals';
 
-/** @typedef {{page: 'chat'|'redteam'|'settings'|'users', id: string|null, section: string, message: string|null}} Route */
+/** @typedef {{page: 'chat'|'documents'|'redteam'|'settings'|'users', id: string|null, section: string, message: string|null,
+ *   query: URLSearchParams}} Route */
 
 /** @param {{pathname: string, search: string}} location @returns {Route} */
 export function parseRoute({ pathname, search }) {
-  const [, first = '', second = ''] = pathname.split('/').map((part) => {
+  const [, first = '', second = '', third = ''] = pathname.split('/').map((part) => {
     try { return decodeURIComponent(part); } catch { return part; }
   });
-  const message = new URLSearchParams(search).get('m');
-  if (first === 'settings') return { page: 'settings', id: null, section: second || 'general', message: null };
-  if (first === 'redteam') return { page: 'redteam', id: second || null, section: '', message: null };
-  if (first === 'users') return { page: 'users', id: second || null, section: '', message: null };
-  return { page: 'chat', id: second || null, section: '', message };
+  const query = new URLSearchParams(search);
+  const message = query.get('m');
+  if (first === 'settings') return { page: 'settings', id: null, section: second || 'general', message: null, query };
+  if (first === 'documents') return { page: 'documents', id: second || null, section: third, message: null, query };
+  if (first === 'redteam' || first === 'users') return { page: first, id: second || null, section: '', message: null, query };
+  return { page: 'chat', id: second || null, section: '', message, query };
 }
 
 /** @type {import('@preact/signals').Signal<Route>} */
@@ -33,7 +35,7 @@ export function startRouter() {
     const link = /** @type {Element} */ (event.target).closest?.('a[href]');
     if (!(link instanceof HTMLAnchorElement) || link.target || link.hasAttribute('download')) return;
     const url = new URL(link.href);
-    if (url.origin !== location.origin || !/^\/($|chat|redteam|settings|users)/.test(url.pathname)) return;
+    if (url.origin !== location.origin || !/^\/($|chat|documents|redteam|settings|users)/.test(url.pathname)) return;
     event.preventDefault();
     navigate(url.pathname + url.search);
   });

@@ -33,6 +33,7 @@ export function SidebarFrame({ onSearch }) {
         <button type="button" class="side-button" onClick=${() => { shut(); onSearch(); }}><${Icon} name="search" /><span>${t('sidebar.search')}</span><kbd>${/Mac|iPhone|iPad/.test(navigator.platform) ? '⌘K' : 'Ctrl K'}</kbd></button>
       </div>
       <${ConversationList} />
+      ${may('documents') && html`<a class="side-button foot" href="/documents" onClick=${shut}><${Icon} name="file" /><span>${t('documents.title')}</span></a>`}
       ${may('redteam') && html`<a class="side-button foot" href="/redteam" onClick=${shut}><${Icon} name="shield" /><span>${t('redteam.title')}</span></a>`}
       ${may('audience') && html`<a class="side-button foot" href="/users" onClick=${shut}><${Icon} name="people" /><span>${t('users.title')}</span></a>`}
       <a class="side-button foot" href="/settings" onClick=${shut}><${Icon} name="gear" /><span>${t('settings.title')}</span></a>
