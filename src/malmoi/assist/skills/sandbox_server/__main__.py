@@ -50,7 +50,7 @@ def _serve(host: str, port: int, folder: Path) -> None:
     click.echo(f"http://{host}:{port}/", file=sys.stderr)
     Granian(
         "malmoi.assist.skills.sandbox_server.app", address=host, port=port, interface=Interfaces.ASGI
-    ).serve(target_loader=load, wrap_loader=False)
+    ).serve(target_loader=load)
 
 
 if __name__ == "__main__":
