@@ -1,0 +1,85 @@
+"""Everything that a query says in so many words: dates, times, numbers, addresses, what is in quotes."""
+
+import re
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from malmoi.assist.skills.planning.dates import find_clocks, find_dates, find_spans, ranges
+from malmoi.assist.skills.planning.numbers import find_numbers
+from malmoi.assist.skills.planning.value import Value, ValueKind, unclaimed
+
+_LONGEST = 4000
+_EMAIL = re.compile(r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,8}")
+_URL = re.compile(r"https?://[^\s<>\"'`)\]]{3,1000}")
+_QUOTED = re.compile(
+    r"\"([^\"\n]{1,500})\"|“([^”\n]{1,500})”|'([^'\n]{2,500})'(?!\w)|‘([^’\n]{1,500})’|「([^」\n]{1,500})」"
+    r"|『([^』\n]{1,500})』|`([^`\n]{1,500})`"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The values of a query, in order; none overlaps another.
+
+    Attributes:
+        values: all of them.
+        range: the first and last day, where the query names a time that lasts.
+    """
+
+    values: tuple[Value, ...]
+    range: tuple[str, str] | None
+
+    def of(self, kind: ValueKind) -> list[Value]:
+        """The values of one kind."""
+        return [value for value in self.values if value.kind == kind]
+
+
+def extract(text: str, now: datetime) -> Found:
+    """Look for values.
+
+    Args:
+        text: what the person says; only the first few thousand characters are looked at.
+        now: the person's time: "tomorrow" is counted from here.
+    """
+    text = text[:_LONGEST]
+    quoted = [
+        Value("quoted", next(filter(None, match.groups())), match.start(), match.end())
+        for match in _QUOTED.finditer(text)
+    ]
+    exact = [Value("email", match[0], match.start(), match.end()) for match in _EMAIL.finditer(text)]
+    exact += [
+        Value("url", match[0].rstrip(".,!?"), match.start(), match.end()) for match in _URL.finditer(text)
+    ]
+    timed = [*find_dates(text, now), *find_clocks(text), *find_spans(text)]
+    # What is written out as a date or an address is no number, and what is in quotes is nothing else.
+    values = unclaimed([*quoted, *exact])
+    taken = [(one.start, one.end) for one in values]
+    for group in (timed, find_numbers(text)):
+        free = [one for one in group if all(one.end <= start or one.start >= end for start, end in taken)]
+        chosen = unclaimed(free)
+        values += chosen
+        taken += [(one.start, one.end) for one in chosen]
+    values.sort(key=lambda one: one.start)
+    return Found(tuple(values), _range(text, values))
+
+
+def _range(text: str, values: list[Value]) -> tuple[str, str] | None:
+    dates = [value for value in values if value.kind == "date"]
+    for first, second in ranges(text, dates):
+        start, end = date.fromisoformat(str(first.value)), date.fromisoformat(str(second.value))
+        if end < start:  # "12월 30일부터 2일까지": the day of the month that follows
+            end = next((start + timedelta(days=n) for n in range(62) if _nth(start, n) == end.day), end)
+        return start.isoformat(), end.isoformat()
+    spans = [value for value in values if value.kind == "days"]
+    if len(dates) == 1 and len(spans) == 1:
+        start = date.fromisoformat(str(dates[0].value))
+        # Two nights end two days later; three days as well.
+        return start.isoformat(), (start + timedelta(days=int(spans[0].value) - 1)).isoformat()
+    if len(dates) == 2:
+        pair = sorted(str(value.value) for value in dates)
+        return pair[0], pair[1]
+    return None
+
+
+def _nth(start: date, days: int) -> int:
+    return (start + timedelta(days=days)).day

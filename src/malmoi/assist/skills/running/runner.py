@@ -1,0 +1,508 @@
+"""The run itself: what may happen is decided here, in code, and never by what a model or a tool says.
+
+- Only operations of the skills that were given are called: whatever names a model, a card or a result brings
+  forth, they are looked up there and nowhere else.
+- An operation that changes something is called only with an approval: bound to the account, the run, the
+  operation and the very arguments, and used once. The run ends at the question, and goes on in a later one.
+- Steps, seconds, tokens and sizes are counted here. What is under way is cancelled with the run.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from datetime import datetime
+from secrets import token_hex
+from typing import Any, Protocol, TypeVar
+
+from malmoi.assist.skills.limits import SkillLimits
+from malmoi.assist.skills.loading import LoadedSkill, check_arguments, title_of
+from malmoi.assist.skills.operation import CallContext, Documents, Language, Operation, Result
+from malmoi.assist.skills.planning.planner import Observation, Plan, Planner, PlanRequest, conversation
+from malmoi.assist.skills.planning.telling import prompt, say
+from malmoi.assist.skills.planning.thinking import SkillModel, Spent, TokensSpent
+from malmoi.assist.skills.routing import Before, Demonstration, Router, Routing, choose_skills
+from malmoi.assist.skills.running.clauses import clauses
+from malmoi.assist.skills.running.events import (
+    Asked,
+    Called,
+    CardShown,
+    Confirm,
+    Ended,
+    EndReason,
+    Event,
+    FileMade,
+    Observed,
+    Planned,
+    Routed,
+    TextAdded,
+)
+from malmoi.assist.skills.running.state import Goal, Pending, RunState
+from malmoi.assist.skills.trim import fit
+from malmoi.core.errors import Conflict, Forbidden, MalmoiError, SkillUnavailable
+from malmoi.core.types import Chat, Message
+from malmoi.engine.base import Sampling, Usage
+
+_SAID = 2000  # characters of a sentence that a skill says itself
+_MAX_LOOKUPS = 2  # operations that are called to find what another one lacks
+T = TypeVar("T")
+
+
+class Approvals(Protocol):
+    """Where approvals are kept. They are made by a person's own request, and used up here."""
+
+    async def use(self, *, account_id: str, run_id: str, call_id: str, arguments_hash: str) -> bool:
+        """Use up the approval of this very call: True the first time, False ever after."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class DirectCall:
+    """A call that a person has chosen, such as by a card's button: nothing is routed or planned."""
+
+    skill: str
+    operation: str
+    arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """What a run is made of.
+
+    Attributes:
+        run_id: unique; approvals are bound to it.
+        account_id: the caller.
+        query: what the person says.
+        skills: that are switched on; nothing else can be called.
+        now: the person's time, with its zone.
+        language: of the person.
+        model: the caller's model; None: nothing that needs one is done.
+        credentials: the caller's own, by skill.
+        turns: what was said before, oldest first.
+        before: earlier queries and what they were for, oldest first.
+        demonstrations: what people have shown.
+        documents: the caller's documents.
+        at_hand: `(id, title)` of documents that this conversation is about.
+        direct: a call instead of the query's own way.
+        state: a run that goes on after its question was answered.
+        always_tell: the model adds to the sentences of skills, even where they answer alone.
+    """
+
+    run_id: str
+    account_id: str
+    query: str
+    skills: Sequence[LoadedSkill]
+    now: datetime
+    language: Language = "ko"
+    model: SkillModel | None = None
+    credentials: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    turns: Sequence[Message] = ()
+    before: Sequence[Before] = ()
+    demonstrations: Sequence[Demonstration] = ()
+    documents: Documents | None = None
+    at_hand: Sequence[tuple[str, str]] = ()
+    direct: DirectCall | None = None
+    state: RunState | None = None
+    always_tell: bool = False
+
+
+class SkillRunner:
+    """Runs skills for callers. Safe for concurrent use.
+
+    Args:
+        router: finds the operation.
+        approvals: of calls that change something.
+        limits: of every run.
+    """
+
+    def __init__(self, router: Router, approvals: Approvals, *, limits: SkillLimits | None = None) -> None:
+        self.router = router
+        self.approvals = approvals
+        self.limits = limits if limits is not None else SkillLimits()
+
+    async def run(self, request: RunRequest) -> AsyncGenerator[Event, None]:
+        """The events of one run, up to its end or to the next question.
+
+        Raises:
+            Conflict: the switched-on skills do not go together, or nothing waits for an approval.
+            Forbidden: a call was not approved, or its approval is used up.
+        """
+        choose_skills(request.skills, most=self.limits.skills)
+        async with aclosing(_Run(self, request).events()) as events:
+            async for event in events:
+                yield event
+
+
+class _Stop(Exception):
+    """The run ends here, for a reason that the person is told."""
+
+    def __init__(self, reason: EndReason, text: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.text = text
+
+
+class _Run:
+    """One run."""
+
+    def __init__(self, runner: SkillRunner, request: RunRequest) -> None:
+        self._runner = runner
+        self._limits = runner.limits
+        self._request = request
+        self._skills = {one.name: one for one in request.skills}
+        self._state = request.state or RunState(request.query)
+        self._spent = Spent(self._limits.run_tokens)
+        self._spent.add(
+            Usage(prompt_tokens=self._state.prompt_tokens, completion_tokens=self._state.completion_tokens)
+        )
+        self._planner = Planner(request.model, self._spent)
+        self._began = time.monotonic()
+        self._deadline = asyncio.get_running_loop().time() + self._limits.run_seconds
+        self._demonstrations: dict[tuple[str, str], Sequence[Demonstration]] = {}
+
+    async def events(self) -> AsyncGenerator[Event, None]:
+        reason: EndReason = "answered"
+        try:
+            async with aclosing(self._work()) as events:
+                async for event in events:
+                    yield event
+                    if isinstance(event, Confirm):
+                        reason = "confirm"
+                    elif isinstance(event, Asked):
+                        reason = "asked"
+                    elif isinstance(event, Routed) and event.routing.choice is None:
+                        reason = "none"
+        except _Stop as stop:
+            reason = stop.reason
+            yield TextAdded(stop.text, "runner")
+        except TokensSpent:
+            reason = "tokens"
+            yield TextAdded(self._say("tokens"), "runner")
+        except TimeoutError:
+            reason = "seconds"
+            yield TextAdded(self._say("seconds"), "runner")
+        yield Ended(reason, self._state.steps, self._spent.usage, time.monotonic() - self._began)
+
+    async def _work(self) -> AsyncGenerator[Event, None]:
+        state = self._state
+        if state.pending is not None:
+            async with aclosing(self._approved(state.pending)) as events:
+                async for event in events:
+                    yield event
+        elif self._request.direct is not None:
+            async with aclosing(self._direct(self._request.direct)) as events:
+                async for event in events:
+                    yield event
+                    if isinstance(event, Confirm):
+                        return
+        else:
+            async for event in self._route():
+                yield event
+            if not state.goals:
+                return
+        while state.goals:
+            async with aclosing(self._reach(state.goals[0])) as events:
+                async for event in events:
+                    yield event
+                    if isinstance(event, Confirm | Asked):
+                        return
+            state.goals.pop(0)
+        async with aclosing(self._answer()) as answer:
+            async for event in answer:
+                yield event
+
+    # -- route
+
+    async def _route(self) -> AsyncIterator[Event]:
+        request = self._request
+        parts = clauses(request.query)
+        routings = [await self._routed(part) for part in parts]
+        chosen = {(one.choice.skill, one.choice.operation) for one in routings if one.choice is not None}
+        if len(parts) > 1 and (len(chosen) < len(parts) or any(one.choice is None for one in routings)):
+            parts = [request.query]
+            routings = [await self._routed(request.query)]
+        for part, routing in zip(parts, routings, strict=True):
+            yield Routed(routing)
+            if routing.choice is not None:
+                earlier = request.before[-1].query if routing.query != part.strip() else ""
+                goal = Goal(part, routing.choice.skill, routing.choice.operation, earlier)
+                self._state.goals.append(goal)
+                self._demonstrations[goal.skill, goal.operation] = routing.demonstrations
+
+    async def _routed(self, query: str) -> Routing:
+        request = self._request
+        return await self._in_time(
+            self._runner.router.route(
+                query, request.skills, demonstrations=request.demonstrations, before=request.before
+            )
+        )
+
+    # -- plan
+
+    async def _reach(self, goal: Goal) -> AsyncGenerator[Event, None]:
+        """Plan and call one operation; look up before what it lacks."""
+        skill, operation = self._find(goal.skill, goal.operation)
+        self._require_credentials(skill)
+        plan = await self._plan(skill, operation, goal)
+        yield Planned(plan, self._title(operation))
+        for _ in range(_MAX_LOOKUPS):
+            if plan.is_ready or self._state.steps + 1 >= self._limits.steps:
+                break
+            way = await self._way(plan, operation, goal)
+            if way is None:
+                break
+            way_skill, way_operation, way_plan = way
+            yield Planned(way_plan, self._title(way_operation))
+            async for event in self._call(way_skill, way_operation, way_plan.arguments, is_lookup=True):
+                yield event
+            plan = await self._plan(skill, operation, goal)
+            yield Planned(plan, self._title(operation))
+        if not plan.is_ready:
+            yield TextAdded(plan.question, "runner")
+            yield Asked(plan.question, (*plan.missing, *plan.wrong))
+            return
+        if operation.effect == "write":
+            yield self._question(skill, operation, plan.arguments)
+            return
+        async for event in self._call(skill, operation, plan.arguments):
+            yield event
+
+    async def _plan(self, skill: LoadedSkill, operation: Operation, goal: Goal) -> Plan:
+        shown = self._demonstrations.get((skill.name, operation.name), ())
+        request = self._plan_request(goal, demonstrations=shown)
+        return await self._in_time(self._planner.plan(skill, operation, request))
+
+    async def _way(
+        self, plan: Plan, operation: Operation, goal: Goal
+    ) -> tuple[LoadedSkill, Operation, Plan] | None:
+        """A read that is ready to be called and was not called before."""
+        skill = self._skills[plan.skill]
+        reads = {
+            one.name: one for one in skill.operations if one.effect == "read" and one.name != operation.name
+        }
+        request = self._plan_request(goal)
+        name = await self._in_time(self._planner.find_way(operation, plan.missing, reads, request))
+        if name is None:
+            return None
+        found = await self._plan(skill, reads[name], goal)
+        if not found.is_ready or self._mark(skill, reads[name], found.arguments) in self._state.seen:
+            return None
+        return skill, reads[name], found
+
+    def _plan_request(self, goal: Goal, *, demonstrations: Sequence[Demonstration] = ()) -> PlanRequest:
+        turns = list(self._request.turns)
+        if goal.query != self._state.query:
+            turns.append(Message("user", self._state.query))
+        return PlanRequest(
+            query=goal.query,
+            earlier=goal.earlier,
+            now=self._request.now,
+            language=self._request.language,
+            turns=turns,
+            demonstrations=demonstrations,
+            observations=self._state.observations,
+            documents=self._request.at_hand,
+        )
+
+    # -- ask and approve
+
+    def _question(self, skill: LoadedSkill, operation: Operation, arguments: dict[str, Any]) -> Confirm:
+        pending = Pending(token_hex(12), skill.name, operation.name, arguments)
+        state = self._state
+        state.pending = pending
+        state.prompt_tokens = self._spent.usage.prompt_tokens
+        state.completion_tokens = self._spent.usage.completion_tokens
+        return Confirm(
+            call_id=pending.call_id,
+            skill=skill.name,
+            operation=operation.name,
+            title=self._title(operation),
+            arguments=arguments,
+            arguments_hash=pending.hash,
+            state=state,
+        )
+
+    async def _approved(self, pending: Pending) -> AsyncGenerator[Event, None]:
+        skill, operation = self._find(pending.skill, pending.operation)
+        self._require_credentials(skill)
+        check_arguments(operation, pending.arguments)
+        used = await self._runner.approvals.use(
+            account_id=self._request.account_id,
+            run_id=self._request.run_id,
+            call_id=pending.call_id,
+            arguments_hash=pending.hash,
+        )
+        if not used:
+            raise Forbidden(
+                "this call was not approved, or its approval is used up.", fix="Ask for it again."
+            )
+        self._state.pending = None
+        async for event in self._call(
+            skill, operation, pending.arguments, call_id=pending.call_id, is_approved=True
+        ):
+            yield event
+        if self._state.goals:
+            self._state.goals.pop(0)
+
+    async def _direct(self, direct: DirectCall) -> AsyncGenerator[Event, None]:
+        skill, operation = self._find(direct.skill, direct.operation)
+        self._require_credentials(skill)
+        arguments = dict(direct.arguments)
+        check_arguments(operation, arguments)
+        if operation.effect == "write":
+            yield self._question(skill, operation, arguments)
+            return
+        async for event in self._call(skill, operation, arguments):
+            yield event
+
+    # -- call and observe
+
+    async def _call(
+        self,
+        skill: LoadedSkill,
+        operation: Operation,
+        arguments: dict[str, Any],
+        *,
+        call_id: str | None = None,
+        is_approved: bool = False,
+        is_lookup: bool = False,
+    ) -> AsyncGenerator[Event, None]:
+        if operation.effect == "write" and not is_approved:
+            raise Forbidden(f"{skill.name}.{operation.name} was not approved.")
+        state = self._state
+        if state.steps >= self._limits.steps:
+            raise _Stop("steps", self._say("steps"))
+        mark = self._mark(skill, operation, arguments)
+        if mark in state.seen:
+            raise _Stop("loop", self._say("loop"))
+        state.seen.append(mark)
+        state.steps += 1
+        call_id = call_id or token_hex(12)
+        pending = Pending(call_id, skill.name, operation.name, arguments)
+        title = self._title(operation)
+        yield Called(call_id, skill.name, operation.name, title, operation.effect, arguments, pending.hash)
+        began = time.monotonic()
+        result, code = await self._result(skill, operation, arguments)
+        text = fit(result.data if result.data is not None else result.text, self._limits.result_characters)
+        said = _plain(result.text)
+        yield Observed(
+            call_id,
+            skill.name,
+            operation.name,
+            result.is_error,
+            text,
+            said,
+            round(time.monotonic() - began, 3),
+            code,
+            result.exchanges,
+        )
+        for card in result.cards:
+            yield CardShown(call_id, skill.name, card)
+        for file in result.files:
+            yield FileMade(call_id, skill.name, file)
+        shown = text if not result.is_error else f"ERROR: {text}"
+        state.observations.append(Observation(call_id, skill.name, operation.name, arguments, shown))
+        if result.is_error:
+            name = "unavailable" if code == SkillUnavailable.code else "refused"
+            raise _Stop("failed", self._say(name, title=title, message=said))
+        if not is_lookup:
+            if said:
+                state.said.append(said)
+            else:
+                state.unsaid = True
+
+    async def _result(
+        self, skill: LoadedSkill, operation: Operation, arguments: dict[str, Any]
+    ) -> tuple[Result, str]:
+        request = self._request
+        context = CallContext(
+            account_id=request.account_id,
+            language=request.language,
+            now=request.now,
+            credentials=request.credentials.get(skill.name, {}),
+            documents=request.documents,
+        )
+        try:
+            return await self._in_time(skill.call(operation.name, arguments, context)), ""
+        except MalmoiError as error:
+            # Whatever a call fails with is its result: the person is told, and the run ends in order.
+            return Result(text=_plain(str(error)), is_error=True), error.code
+
+    # -- answer
+
+    async def _answer(self) -> AsyncGenerator[Event, None]:
+        state, request = self._state, self._request
+        for number, sentence in enumerate(state.said):
+            yield TextAdded(("\n\n" if number else "") + sentence, "skill")
+        needs_model = state.unsaid or request.always_tell
+        if not needs_model or request.model is None:
+            if not state.said:
+                told = fit(state.observations[-1].text, _SAID) if state.observations else self._say("nothing")
+                yield TextAdded(_plain(told), "skill")
+            return
+        system = prompt(f"answer_{request.language}").replace("{now}", request.now.strftime("%Y-%m-%d %H:%M"))
+        if state.said:
+            said = prompt(f"said_{request.language}").replace("{said}", "\n".join(state.said))
+            system += f"\n\n{said}"
+        messages = conversation(self._plan_request(Goal(state.query, "", "")))
+        left = self._limits.run_tokens - self._spent.usage.total_tokens
+        self._spent.check()
+        sampling = Sampling(max_tokens=min(self._limits.answer_tokens, left), temperature=0.3)
+        chat = Chat((Message("system", system), *messages), thinking=False)
+        is_first = bool(state.said)
+        stream = request.model.stream(chat, sampling)
+        try:
+            while (chunk := await self._in_time(anext(stream, None))) is not None:
+                if chunk.usage is not None:
+                    self._spent.add(chunk.usage)
+                if chunk.text:
+                    yield TextAdded(("\n\n" if is_first else "") + chunk.text, "model")
+                    is_first = False
+        finally:
+            close = getattr(stream, "aclose", None)
+            if close is not None:
+                await close()
+
+    # -- what everything uses
+
+    def _find(self, skill: str, operation: str) -> tuple[LoadedSkill, Operation]:
+        """An operation of a switched-on skill.
+
+        Raises:
+            Conflict: the skill is not switched on.
+            UnknownName: it has no such operation.
+        """
+        loaded = self._skills.get(skill)
+        if loaded is None:
+            raise Conflict(f"the skill {skill!r} is not switched on.", fix="Switch it on, and ask again.")
+        return loaded, loaded.operation(operation)
+
+    def _require_credentials(self, skill: LoadedSkill) -> None:
+        missing = skill.missing(self._request.credentials.get(skill.name, {}))
+        if missing:
+            title = skill.skill.manifest.people_text(self._request.language).name
+            raise _Stop("credentials", self._say("credentials", title=title, labels=", ".join(missing)))
+
+    def _mark(self, skill: LoadedSkill, operation: Operation, arguments: dict[str, Any]) -> str:
+        return Pending("", skill.name, operation.name, arguments).hash
+
+    def _title(self, operation: Operation) -> str:
+        return title_of(operation, self._request.language)
+
+    def _say(self, name: str, **values: str) -> str:
+        return say(name, self._request.language, **values)
+
+    async def _in_time(self, work: Awaitable[T]) -> T:
+        """The result of some work, if it comes before the run's time is over.
+
+        Raises:
+            TimeoutError: it does not; the work is cancelled.
+        """
+        async with asyncio.timeout_at(self._deadline):
+            return await work
+
+
+def _plain(text: str) -> str:
+    """A sentence from outside: no pictures that a page would load, and not without end."""
+    return text.replace("![", "[").strip()[:_SAID]
