@@ -22,7 +22,7 @@ def use(name: str | None, users: int, seed: int, as_json: bool, quiet: bool, hom
     malmoi users use booking       who among new customers will book?
     malmoi users use new-shop      which products of a new shop to show?
 
-    A CLUE is trained for it, which takes a minute or two on two cores.
+    A CLUE is trained for it, which takes about two minutes of one core.
     """  # noqa: D301 - \b is click's mark for text that keeps its lines
     from tempfile import TemporaryDirectory
 
