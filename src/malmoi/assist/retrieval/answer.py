@@ -6,7 +6,8 @@
     reply = grounding.reply()                  # reads what the model makes of grounding.chat()
 
 A model on two cores reads some 25 tokens a second, so it is given the best sentences of the sources instead
-of whole passages. What is the same in every request comes first, so that engines need not read it again.
+of whole passages (`Limits`). What is the same in every request comes first, so that engines need not read
+it again.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ from typing import TYPE_CHECKING, Literal
 
 from malmoi.assist.guard.fence import Fence, find_orders
 from malmoi.assist.retrieval.citations import Citation, Source
-from malmoi.assist.retrieval.matching import is_korean
+from malmoi.assist.retrieval.matching import content_words, coverage, is_korean, terms_of
 from malmoi.assist.retrieval.query import propose
 from malmoi.assist.retrieval.relevance import Relevance, judge
 from malmoi.assist.retrieval.reply import Reply
-from malmoi.assist.retrieval.support import Evidence, Span, calibration, spans_of
+from malmoi.assist.retrieval.support import MOST_STATEMENTS, Evidence, Span, calibration, spans_of
 from malmoi.core.types import Chat, Message
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 _EXTRACTED = 3  # sentences of an answer without a model
 _NEAR_BEST = 0.75  # share of the best score that they must have
-_WORTH_READING = 0.35  # share of the best score that a sentence must have to be given to a model
+_WORTH_READING = 0.45  # share of the best score that a sentence must have to be given to a model
 _GAP = " … "
 
 
@@ -47,7 +48,7 @@ class Limits:
             None: none is.
     """
 
-    source_tokens: int = 600
+    source_tokens: int = 400
     turns: int = 4
     orders: float | None = 0.6
 
@@ -105,16 +106,24 @@ class Grounding:
         fence = Fence()
         rules = read_prompt(f"answer.{self.language}.txt")
         system = f"{persona.strip()}\n\n{rules}" if persona.strip() else rules
-        asked = (
-            read_prompt(f"question.{self.language}.txt")
+        told = (
+            read_prompt(f"sources.{self.language}.txt")
             .replace("{nonce}", fence.nonce)
             .replace("{sources}", fence.around(self._shown_sources()))
-            .replace("{question}", self.question)
         )
         kept = list(turns)[-self.limits.turns :] if self.limits.turns else []
         while kept and kept[0].role != "user":
             kept = kept[1:]
-        return Chat((Message("system", system), *kept, Message("user", asked)))
+        # The question stands alone: what a guard judges as the person's words must not hold the sources'.
+        return Chat(
+            (
+                Message("system", system),
+                *kept,
+                Message("user", told),
+                Message("assistant", read_prompt(f"read.{self.language}.txt")),
+                Message("user", self.question),
+            )
+        )
 
     def chosen(self) -> list[Span]:
         """The sentences that a model is given, in the order of the sources."""
@@ -167,7 +176,8 @@ class Grounding:
         shown: dict[int, list[Span]] = {}
         for span in self.chosen():
             shown.setdefault(span.source.number, []).append(span)
-        return "\n".join(_shown(spans) for _, spans in sorted(shown.items()))
+        name = _messages()[self.language]["source"]
+        return "\n".join(_shown(name, spans) for _, spans in sorted(shown.items()))
 
 
 async def ground(
@@ -191,6 +201,7 @@ async def ground(
         MalmoiError: what the embedder raises.
     """
     spans = [span for source in sources for span in _without_orders(source, limits.orders)]
+    spans = _most_promising(query or question, spans)
     evidence = await Evidence.of(sources, embed, spans=spans)
     relevance = await judge(query or question, evidence)
     likely = relevance.likelihood >= calibration()["ask"]["without_model"]
@@ -198,10 +209,26 @@ async def ground(
     return Grounding(question, tuple(sources), evidence, relevance, suggestions, limits)
 
 
+def _most_promising(question: str, spans: Sequence[Span]) -> list[Span]:
+    """As many statements as can be compared, in their order: those with words of the question first.
+
+    Without such words (the question is in another language) every source keeps its beginning.
+    """
+    if len(spans) <= MOST_STATEMENTS:
+        return list(spans)
+    asked = content_words(question)
+    ranked: list[tuple[float, int, int]] = []
+    before: dict[int, int] = {}
+    for place, span in enumerate(spans):
+        nth = before[span.source.number] = before.get(span.source.number, 0) + 1
+        ranked.append((-coverage(asked, terms_of(span.text)), nth, place))
+    return [spans[place] for place in sorted(place for _, _, place in sorted(ranked)[:MOST_STATEMENTS])]
+
+
 def estimate_tokens(text: str) -> int:
     """About how many tokens a model makes of a text: more of Korean than of English."""
     korean = sum("가" <= char <= "힣" for char in text)
-    return round(korean * 0.8 + (len(text) - korean) * 0.3) + 1
+    return round(korean * 1.0 + (len(text) - korean) * 0.3) + 1
 
 
 def read_prompt(name: str) -> str:
@@ -227,18 +254,18 @@ def _without_orders(source: Source, threshold: float | None) -> list[Span]:
     ]
 
 
-def _shown(spans: Sequence[Span]) -> str:
-    """A source as a model reads it: its number and title, then its chosen sentences."""
+def _shown(name: str, spans: Sequence[Span]) -> str:
+    """A source as a model reads it: its number and title, then its chosen sentences, in one line."""
     source = spans[0].source
     above = " › ".join(" ".join(part.split()) for part in (source.title, *source.headings[-1:]) if part)
     text = ""
     for before, span in zip((None, *spans), spans, strict=False):
         if before is not None:
             between = source.text[before.end : span.start]
-            text += (" " if not between.strip() else _GAP) + span.text
+            text += (" " if not between.strip() else _GAP) + " ".join(span.text.split())
         else:
-            text = span.text
-    return f"[{source.number}] {above}\n{text}"
+            text = " ".join(span.text.split())
+    return f"{name} {source.number}{f' ({above})' if above else ''}: {text}"
 
 
 @lru_cache

@@ -123,10 +123,10 @@ class Reply:
         return events
 
     def _claims(self, sentence: str) -> bool:
-        """Whether a sentence says something that can be true or not."""
+        """Whether a sentence says something that can be true or not; a name alone, or a title, does not."""
         if _LEAD.search(sentence) or sentence.strip(" *#-") == self._question:
             return False
-        return bool(content_words(sentence))
+        return len(content_words(sentence)) > 1
 
 
 @lru_cache

@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
     from malmoi.assist.retrieval.segments import Embed
 
+MOST_STATEMENTS = 256
+"""Statements of all sources that are compared with a text."""
+
 _CANDIDATES = 8  # statements that are looked at closely
 _LEAST, _WHOLE = 0.4, 0.85  # coverage of a statement between which a neighbour may help it
 _WIDE = 0.95  # what is left of the coverage by two statements
@@ -51,7 +54,6 @@ _TRANSLATED, _SYNONYM = (0.6, 0.85), (0.7, 0.9)  # cosines of words: from where 
 _NOUN_END = re.compile(r"[가-힣](?:을|를|은|는|이|가|와|과|의),\s*\Z")
 _CLAUSE = re.compile(r"(?<=[,;:.])\s+|(?<=[가-힣])(?=\s(?:다만|그러나))")
 _HINT = 0.06  # what a model's mark adds when spans are compared
-_MOST = 256  # statements of all sources that are looked at
 _TEXT = 400  # characters that an embedder is given of one statement
 
 
@@ -184,7 +186,7 @@ class Evidence:
         Raises:
             MalmoiError: what the embedder raises.
         """
-        found = list(spans_of(sources) if spans is None else spans)[:_MOST]
+        found = list(spans_of(sources) if spans is None else spans)[:MOST_STATEMENTS]
         vectors = None
         if embed is not None and found:
             vectors = await embed([span.text[:_TEXT] for span in found])
@@ -333,9 +335,13 @@ def _agreement(said: _Said, span: str) -> float:
     topic = sum(weight != word.weight for weight, word in zip(said.weights, said.words, strict=True))
     words = said.words[topic:] or said.words
 
-    def nearness(clause: str) -> float:
+    def nearness(clause: str) -> tuple[bool, float]:
+        # The last word of a sentence is what it says; the clause that has it is the one to compare with.
         terms = terms_of(clause)
-        return sum(word.weight * found_share(word, terms) for word in words)
+        shares = [found_share(word, terms) for word in words]
+        return bool(shares) and shares[-1] > _FOUND, sum(
+            word.weight * share for word, share in zip(words, shares, strict=True)
+        )
 
     nearest = max(_clauses(span), key=nearness)
     if is_negated(nearest) != said.is_negated or is_opposed(said.text, nearest):

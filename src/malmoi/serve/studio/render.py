@@ -5,7 +5,7 @@ Events: `token` for each piece, `result` for the whole, `signal` at the end; `er
 
 import json
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -43,10 +43,10 @@ class AnswerV3:
         if answer.reasoning:
             message["thinkingContent"] = answer.reasoning
         if answer.tool_calls:
-            message["toolCalls"] = [_call(call) for call in answer.tool_calls]
+            message["toolCalls"] = calls_json(answer.tool_calls)
         return {
             "created": self.created,
-            "usage": _usage(answer.usage),
+            "usage": usage_json(answer.usage),
             "message": message,
             # The API knows stop, length and tool_calls; what the guard did is in the text and in aiFilter.
             "finishReason": "stop" if answer.finish_reason == "content_filter" else answer.finish_reason,
@@ -154,6 +154,11 @@ class Collector:
         )
 
 
+def calls_json(calls: Sequence[ToolCall]) -> list[dict[str, Any]]:
+    """The calls that an answer asks for."""
+    return [_call(call) for call in calls]
+
+
 def _call(call: ToolCall) -> dict[str, Any]:
     function = {"name": call.name, "arguments": arguments_object(call.arguments)}
     return {"id": call.id, "type": "function", "function": function}
@@ -166,7 +171,8 @@ def _call_pieces(delta: ToolCallDelta) -> Iterator[dict[str, Any]]:
         yield {"type": "function", "function": {"partialJson": delta.arguments}}
 
 
-def _usage(usage: Usage) -> dict[str, Any]:
+def usage_json(usage: Usage) -> dict[str, Any]:
+    """What an answer cost."""
     counts: dict[str, Any] = {
         "promptTokens": usage.prompt_tokens,
         "completionTokens": usage.completion_tokens,

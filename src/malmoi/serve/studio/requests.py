@@ -8,18 +8,20 @@ Text = Annotated[str, Field(max_length=8_000_000)]
 Effort = Literal["none", "low", "medium", "high"]
 
 
-class _Body(BaseModel):
+class Body(BaseModel):
+    """What every request has: unknown fields are ignored, and said to be so in a header."""
+
     model_config = ConfigDict(extra="allow", strict=True, use_attribute_docstrings=True)
 
 
-class ContentPart(_Body):
+class ContentPart(Body):
     """A part of a message. Models here read text: `type` must be `text`."""
 
     type: str
     text: Text | None = None
 
 
-class CalledFunction(_Body):
+class CalledFunction(Body):
     """A call that an assistant message made."""
 
     name: str
@@ -27,7 +29,7 @@ class CalledFunction(_Body):
     """An object, not JSON text as in OpenAI's API."""
 
 
-class ToolCallIn(_Body):
+class ToolCallIn(Body):
     """A tool call in an assistant message."""
 
     id: str
@@ -35,7 +37,7 @@ class ToolCallIn(_Body):
     function: CalledFunction
 
 
-class MessageIn(_Body):
+class MessageIn(Body):
     """One turn. At most one has the role `system`."""
 
     role: Literal["system", "user", "assistant", "tool"]
@@ -45,7 +47,7 @@ class MessageIn(_Body):
     name: str | None = None
 
 
-class FunctionIn(_Body):
+class FunctionIn(Body):
     """A function that may be called."""
 
     name: str = Field(min_length=1, max_length=64, pattern=r"^[a-zA-Z0-9_.-]+$")
@@ -54,40 +56,40 @@ class FunctionIn(_Body):
     """JSON Schema of the arguments object."""
 
 
-class ToolIn(_Body):
+class ToolIn(Body):
     """A tool; functions are the only kind."""
 
     type: Literal["function"]
     function: FunctionIn
 
 
-class FunctionName(_Body):
+class FunctionName(Body):
     """A function by its name."""
 
     name: str
 
 
-class NamedToolChoice(_Body):
+class NamedToolChoice(Body):
     """One function that must be called."""
 
     type: Literal["function"]
     function: FunctionName
 
 
-class Thinking(_Body):
+class Thinking(Body):
     """How much to think before the answer."""
 
     effort: Effort = "low"
 
 
-class ResponseFormat(_Body):
+class ResponseFormat(Body):
     """The answer must be JSON for this schema."""
 
     type: Literal["json"]
     schema_: dict[str, JsonValue] = Field(alias="schema")
 
 
-class ChatV3(_Body):
+class ChatV3(Body):
     """`POST /v3/chat-completions/{model}`."""
 
     messages: list[MessageIn] = Field(min_length=1, max_length=4096)
@@ -112,7 +114,7 @@ class ChatV3(_Body):
     """Not together with thinking."""
 
 
-class ChatV1(_Body):
+class ChatV1(Body):
     """`POST /v1/chat-completions/{model}`."""
 
     messages: list[MessageIn] = Field(min_length=1, max_length=4096)
@@ -129,7 +131,7 @@ class ChatV1(_Body):
     """0: a random one, which the answer tells."""
 
 
-class TokenizeV1(_Body):
+class TokenizeV1(Body):
     """`POST /v1/api-tools/chat-tokenize/{model}`."""
 
     messages: list[MessageIn] = Field(min_length=1, max_length=4096)
@@ -142,7 +144,7 @@ class TokenizeV3(TokenizeV1):
     responseFormat: ResponseFormat | None = None  # noqa: N815
 
 
-class Sliding(_Body):
+class Sliding(Body):
     """`POST /v1/api-tools/sliding/chat-messages/{model}`."""
 
     messages: list[MessageIn] = Field(min_length=1, max_length=4096)
@@ -150,7 +152,7 @@ class Sliding(_Body):
     """Tokens to keep free for the answer."""
 
 
-class TextIn(_Body):
+class TextIn(Body):
     """One text."""
 
     text: Text = Field(min_length=1)

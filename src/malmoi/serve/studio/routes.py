@@ -31,6 +31,7 @@ from malmoi.serve.studio.requests import (
     TokenizeV1,
     TokenizeV3,
 )
+from malmoi.serve.studio.retrieval import retrieval_router
 from malmoi.serve.studio.tools import count_v1, count_v3, slide
 
 if TYPE_CHECKING:
@@ -112,6 +113,7 @@ def studio_router(services: Services) -> APIRouter:
         count = _counter(services, principal, services.engines.default_embedder)
         return _json({"numTokens": await count(body.text)})
 
+    router.include_router(retrieval_router(services))
     return router
 
 
