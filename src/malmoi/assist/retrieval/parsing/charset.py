@@ -36,6 +36,8 @@ def decode(content: bytes, *, declared: str | None = None) -> Decoded:
         found = _exact(content, declared)
     if found is None and (wide := _wide(content)):
         return _lossy(content, wide)
+    if found is None and (damaged := _damaged_utf8(content)) is not None:
+        return damaged
     if found is None:
         found = _exact(content, "cp949")
         # Any bytes above 127 in pairs are some CP949; Korean text is mostly Hangul among them.
@@ -60,6 +62,14 @@ def _exact(content: bytes, charset: str) -> Decoded | None:
 def _lossy(content: bytes, charset: str) -> Decoded:
     text = content.decode(charset, "replace")
     return Decoded(text, charset, text.count("\ufffd"))
+
+
+def _damaged_utf8(content: bytes) -> Decoded | None:
+    """UTF-8 with a few bad bytes in it: any other encoding would leave hardly a letter right."""
+    found = _lossy(content, "utf-8")
+    foreign = sum(char > "\x7f" for char in found.text[:_SAMPLE])
+    lost = found.text[:_SAMPLE].count("\ufffd")
+    return found if lost and 50 * lost <= foreign else None
 
 
 def _wide(content: bytes) -> str | None:

@@ -135,7 +135,7 @@ def _is_mail(head: str) -> bool:
 def _is_binary(content: bytes) -> bool:
     sample = content[:8192]
     controls = sum(sample.count(byte) for byte in (*range(9), *range(14, 27), *range(28, 32)))
-    return controls > 0.002 * len(sample)
+    return controls > 2 + 0.01 * len(sample)
 
 
 def _refuse(name: str, what: str, *, fix: str = "") -> NoReturn:

@@ -21,7 +21,7 @@ _BUILT_IN = {
 }  # fmt: skip
 _QUOTED = re.compile(r'"([^"]*)"|\\(.)|_.|\*.')
 _BRACKETS = re.compile(r"\[(?!h+\]|m+\]|s+\])(?:\$([^\]\-]*)[^\]]*|[^\]]*)\]", re.I)
-_DIGITS = re.compile(r"[#0?][#0?,]*(?:\.[#0?]+)?")
+_DIGITS = re.compile(r"[#0?][#0?,]*(?:\.[#0?]+)?,*")
 _TIME = re.compile(r"\[h+\]|\[m+\]|\[s+\]|y+|m+|d+|h+|s+(?:\.0+)?|AM/PM|A/P", re.I)
 _LONGEST_CODE = 255
 _LARGEST = Decimal(10) ** 15  # from here on digits are not exact any more
@@ -137,12 +137,13 @@ def _number(value: Decimal, section: str) -> str:
         return _plain(value)
     if "%" in literal:
         value *= 100
-    whole, _, fraction = code.partition(".")
-    thousands = len(whole) - len(whole.rstrip(","))
+    # Commas at the end divide by a thousand each; others set thousands apart.
+    thousands = len(code) - len(code.rstrip(","))
+    whole, _, fraction = code.rstrip(",").partition(".")
     value /= Decimal(1000) ** thousands
     places = sum(char in "0#?" for char in fraction)
     rounded = value.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_UP)
-    text = f"{rounded:,f}" if "," in whole.rstrip(",") else f"{rounded:f}"
+    text = f"{rounded:,f}" if "," in whole else f"{rounded:f}"
     if "." in text:
         optional = len(fraction) - len(fraction.rstrip("#?"))
         for _ in range(optional):

@@ -59,7 +59,7 @@ async def parse_file(content: bytes, *, name: str, limits: ParseLimits | None = 
         if limits.must_confine:
             raise
         told = await _run(arguments, limits, len(content), confined=False)
-    return _checked(told, name, limits)
+    return checked(told, name, limits)
 
 
 async def _run(arguments: Mapping[str, Any], limits: ParseLimits, size: int, *, confined: bool) -> Any:
@@ -87,7 +87,7 @@ async def _run(arguments: Mapping[str, Any], limits: ParseLimits, size: int, *, 
         ) from error
 
 
-def _checked(told: Any, name: str, limits: ParseLimits) -> Document:
+def checked(told: Any, name: str, limits: ParseLimits) -> Document:
     """The child's answer as a document, if it holds what a document promises."""
     try:
         text = told["text"]

@@ -26,6 +26,7 @@ _OFTEN = 0.4  # of the pages: a line that comes back on so many is furniture
 _LARGER = 1.15  # times the usual size: a heading
 _LONGEST_HEADING = 120
 _HYPHEN = "\ufffe"  # pdfium's sign for a hyphen that it has joined
+_MOST_COLUMNS = 4
 _MOST_SORTED = 3000  # lines of a page that is worth sorting
 _DEEPEST_CUT = 12
 _ITEM = re.compile(
@@ -97,8 +98,10 @@ def _at_edge(line: Line) -> bool:
 
 def _ordered(lines: list[Line]) -> list[Line]:
     """The lines as they are read."""
-    jumps = sum(after.bottom > before.top and after.left < before.right for before, after in pairwise(lines))
-    if not jumps or len(lines) > _MOST_SORTED:
+    rises = [(before, after) for before, after in pairwise(lines) if after.bottom > before.top]
+    jumps = any(after.left < before.right for before, after in rises)
+    # A rise to the right begins a column, but no page has many of them.
+    if not (jumps or len(rises) > _MOST_COLUMNS) or len(lines) > _MOST_SORTED:
         return lines
     return _cut(lines, 0)
 
