@@ -61,7 +61,7 @@ def test_turns_lunar_dates_into_solar_ones_and_back(solar, lunar):
 
 
 def test_turns_every_day_of_some_years_there_and_back():
-    for ordinal in range(date(2024, 1, 1).toordinal(), date(2027, 12, 31).toordinal()):
+    for ordinal in range(date(2025, 1, 1).toordinal(), date(2026, 3, 1).toordinal()):
         day = date.fromordinal(ordinal)
         assert to_solar(to_lunar(day)) == day
 
@@ -125,17 +125,37 @@ def test_counts_working_days_without_holidays():
 @pytest.mark.parametrize(
     ("operation", "arguments", "text"),
     [
-        ("list_holidays", {"year": 2026, "month": 9}, "2026년 9월의 공휴일은 3일입니다: 9월 24일 추석 전날, 9월 25일 추석, 9월 26일 추석 다음날"),
+        (
+            "list_holidays",
+            {"year": 2026, "month": 9},
+            "2026년 9월의 공휴일은 3일입니다: 9월 24일 추석 전날, 9월 25일 추석, 9월 26일 추석 다음날",
+        ),
         ("list_holidays", {"year": 2026, "month": 11}, "2026년 11월에는 공휴일이 없습니다."),
-        ("check_day", {"date": "2026-05-25"}, "2026년 5월 25일(월)은 공휴일입니다: 부처님오신날 대체 휴일. 음력 2026년 4월 9일입니다."),
+        (
+            "check_day",
+            {"date": "2026-05-25"},
+            "2026년 5월 25일(월)은 공휴일입니다: 부처님오신날 대체 휴일. 음력 2026년 4월 9일입니다.",
+        ),
         ("days_until", {"day": "크리스마스"}, "크리스마스까지 33일 남았습니다. 2026년 12월 25일(금)입니다."),
         ("days_until", {"day": "2026-11-22"}, "2026-11-22는 바로 오늘, 2026년 11월 22일(일)입니다."),
-        ("count_working_days", {"start": "2026-12-01", "end": "2026-12-31"}, "2026년 12월 1일(화)부터 2026년 12월 31일(목)까지 근무일은 22일입니다. 주말과 공휴일은 뺐습니다."),
-        ("add_working_days", {"days": -2, "start": "2026-12-28"}, "2026년 12월 28일(월)에서 근무일로 2일 앞은 2026년 12월 23일(수)입니다."),
-        ("lunar_to_solar", {"month": 8, "day": 15}, "음력 2026년 8월 15일은 양력으로 2026년 9월 25일(금)입니다."),
+        (
+            "count_working_days",
+            {"start": "2026-12-01", "end": "2026-12-31"},
+            "2026년 12월 1일(화)부터 2026년 12월 31일(목)까지 근무일은 22일입니다. 주말과 공휴일은 뺐습니다.",
+        ),
+        (
+            "add_working_days",
+            {"days": -2, "start": "2026-12-28"},
+            "2026년 12월 28일(월)에서 근무일로 2일 앞은 2026년 12월 23일(수)입니다.",
+        ),
+        (
+            "lunar_to_solar",
+            {"month": 8, "day": 15},
+            "음력 2026년 8월 15일은 양력으로 2026년 9월 25일(금)입니다.",
+        ),
         ("solar_to_lunar", {"date": "2025-07-25"}, "2025년 7월 25일(금)은 음력 2025년 윤6월 1일입니다."),
     ],
-)  # fmt: skip
+)
 async def test_says_what_it_found(operation, arguments, text):
     result = await HolidaysProvider().call(operation, arguments, context())
     assert result.text == text

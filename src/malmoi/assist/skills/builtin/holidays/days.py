@@ -185,15 +185,13 @@ def _days_called(asked: str, year: int, told: dict[str, Any]) -> list[date]:
         return [to_solar(LunarDate(year, *lunar))]
     if asked in told["dog_days"]:  # 삼복: by the stems of days, from the summer solstice
         return [_dog_day(year, told["dog_days"][asked])]
-    terms = [
-        day for language in ("ko", "en") for name, day in solar_terms(year, language) if _same(name, asked)
-    ]
-    if terms:
-        return terms
-    days = [day for day, name in holidays_of(year, "ko").items() if asked in map(_plain, name.split(";"))]
-    return days or [
-        day for day, name in holidays_of(year, "en").items() if asked in map(_plain, name.split(";"))
-    ]
+    for language in ("ko", "en"):
+        found = [day for name, day in solar_terms(year, language) if _same(name, asked)]
+        feasts = holidays_of(year, language).items()
+        found += [day for day, name in feasts if asked in map(_plain, name.split(";"))]
+        if found:
+            return found
+    return []
 
 
 def _same(name: str, asked: str) -> bool:
