@@ -228,7 +228,7 @@ def _most_promising(question: str, spans: Sequence[Span]) -> list[Span]:
 def estimate_tokens(text: str) -> int:
     """About how many tokens a model makes of a text: more of Korean than of English."""
     korean = sum("가" <= char <= "힣" for char in text)
-    return round(korean * 1.0 + (len(text) - korean) * 0.3) + 1
+    return round(korean * 1.25 + (len(text) - korean) * 0.3) + 1
 
 
 def read_prompt(name: str) -> str:

@@ -12,12 +12,12 @@ from sqlalchemy import select
 
 from malmoi.core.morphemes import MorphemeAnalyzer
 from malmoi.serve.documents.collections import Collections
-from malmoi.serve.documents.embedding import Embedding
+from malmoi.serve.documents.embedding import Embedding, passage_texts
 from malmoi.serve.documents.files import FileStore
 from malmoi.serve.documents.finding import Finder, Manner
 from malmoi.serve.documents.indexing import Indexer
 from malmoi.serve.documents.library import Library
-from malmoi.serve.documents.steps import Parse, Split, Tools
+from malmoi.serve.documents.steps import Parse, Split, Texts, Tools
 from malmoi.serve.documents.tables import Collection, StoredDocument
 from malmoi.serve.documents.types import Hit, Rerank
 from malmoi.serve.documents.vectors import VectorCache
@@ -44,12 +44,14 @@ class Documents:
         analyzer: for morphemes; None: one of its own.
         parse: makes a document of a file; None: `parse_file`.
         split: cuts a document into passages; None: `split_passages`.
+        texts: what is embedded of a passage; None: `passage_texts`.
 
     Attributes:
         collections: made, shared, deleted.
         library: uploads, lists, texts.
         indexer: the work in the background.
         analyzer: the analyser of Korean; other rooms may use it too.
+        embed: texts to vectors.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class Documents:
         analyzer: MorphemeAnalyzer | None = None,
         parse: Parse | None = None,
         split: Split | None = None,
+        texts: Texts | None = None,
     ) -> None:
         folder = home / "documents"
         self.analyzer = analyzer or MorphemeAnalyzer()
@@ -70,7 +73,7 @@ class Documents:
         self._files = FileStore(folder)
         self._terms = open_terms(db.dialect, "document_terms")
         self._vectors = VectorCache(settings.vector_cache_megabytes << 20)
-        embed = Embedding(engines, settings.embedder)
+        embed = self.embed = Embedding(engines, settings.embedder)
         tools = Tools(
             db=db,
             files=self._files,
@@ -79,6 +82,7 @@ class Documents:
             embed=embed,
             parse=parse or _parse_file,
             split=split or _split_passages,
+            texts=texts or passage_texts,
         )
         self.library = Library(
             db,
@@ -87,7 +91,7 @@ class Documents:
             on_work=lambda: self.indexer.wake(),
             on_delete=lambda: self.indexer.wake(deleted=True),
         )
-        self.indexer = Indexer(tools, folder / ".indexing.lock", forget=self.library.forget, tidy=self._tidy)
+        self.indexer = Indexer(tools, folder / ".indexing.lock", forget=self.library.forget, tidy=self.tidy)
         self._finder = Finder(db, self._terms, self._vectors, self.analyzer, embed)
 
     async def start(self) -> None:
@@ -155,8 +159,12 @@ class Documents:
         self._vectors.drop([collection_id])
         await self.library.forget(digests)
 
-    async def _tidy(self, deleted: bool) -> None:
-        """Take away what belongs to nobody any more: matrices, files, and traces inside of the index."""
+    async def tidy(self, deleted: bool = True) -> None:
+        """Take away what belongs to nobody any more: matrices, files, and traces inside of the index.
+
+        Args:
+            deleted: whether something was deleted since the last time.
+        """
         async with self._db.reading() as session:
             known = frozenset(await session.scalars(select(Collection.id)))
             digests = set(await session.scalars(select(StoredDocument.sha256).distinct()))
