@@ -7,16 +7,18 @@ exist.
 import base64
 import binascii
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Select, delete, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from malmoi.apps.chat.beginning import begin, opening_message
 from malmoi.apps.chat.search import SearchIndex
 from malmoi.apps.chat.tables import Conversation, Folder, Message, Persona
 from malmoi.apps.chat.types import ConversationPatch, FolderPatch, NewConversation, NewFolder
+from malmoi.assist.templates import Template
 from malmoi.core.errors import Conflict, InvalidInput, NotFound
 from malmoi.serve.db import Database, new_id, utc_now
 
@@ -59,10 +61,10 @@ class Conversations:
     Args:
         db: the database.
         index: is told of titles.
-        builtin_personas: the ids of personas that come with the app.
+        builtin_personas: the personas and templates that come with the app, by id.
     """
 
-    def __init__(self, db: Database, index: SearchIndex, builtin_personas: frozenset[str]) -> None:
+    def __init__(self, db: Database, index: SearchIndex, builtin_personas: Mapping[str, Template]) -> None:
         self._db = db
         self._index = index
         self._builtin_personas = builtin_personas
@@ -91,16 +93,23 @@ class Conversations:
         return rows[:limit], _cursor(rows[limit - 1]) if len(rows) > limit else None
 
     async def create(self, account_id: str, new: NewConversation) -> Conversation:
-        """Begin a conversation."""
+        """Begin a conversation; one from a template begins with the template's opening.
+
+        Raises:
+            NotFound: there is no such folder or persona.
+            InvalidInput: the form does not fit the template.
+        """
         now = utc_now()
+        start = begin(self._builtin_personas, new)
         conversation = Conversation(
             id=new_id("conv"),
             account_id=account_id,
-            title=new.title or "",
+            title=new.title or (start.title if start is not None else ""),
             folder_id=new.folder_id,
             model=new.model,
             persona_id=new.persona_id,
             sampling=new.sampling.to_json(),
+            form=start.form.model_dump(mode="json") if start is not None else None,
             pinned=False,
             active_leaf_id=None,
             created_at=now,
@@ -112,6 +121,12 @@ class Conversations:
             session.add(conversation)
             await session.flush()
             await self._index.put_title(session, conversation)
+            if start is not None and start.opening:
+                opening = opening_message(conversation, start.opening)
+                session.add(opening)
+                await session.flush()
+                conversation.active_leaf_id = opening.id
+                await self._index.put_message(session, opening)
         return conversation
 
     async def tree(self, account_id: str, conversation_id: str) -> tuple[Conversation, list[Message]]:

@@ -2,14 +2,17 @@
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from typing import Any
 
+from malmoi.apps.chat.flowing import InferenceWriter
 from malmoi.apps.chat.live import LiveReply
 from malmoi.apps.chat.prompts import Turn, plan_prompt
 from malmoi.apps.chat.types import ErrorOut, SamplingOptions, Status, UsageOut
 from malmoi.assist.guard import Report
+from malmoi.assist.templates import Occasion, answer
 from malmoi.core.errors import EngineUnavailable, MalmoiError
 from malmoi.engine.base import Prompt, Usage
 from malmoi.serve.db import new_id
@@ -35,13 +38,14 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a generation ended; its text is in the `LiveReply`."""
+    """How a generation ended; its text is in the `LiveReply`. `notes` are what a flow keeps with it."""
 
     status: Status
     finish_reason: str | None = None
     error: ErrorOut | None = None
     usage: UsageOut | None = None
     model: str | None = None
+    notes: Mapping[str, Any] | None = None
 
 
 class Generation:
@@ -59,6 +63,7 @@ class Generation:
         self._refusal = ""
         self._dropped = 0
         self._model: str | None = None
+        self._notes: Mapping[str, Any] | None = None
 
     async def run(
         self,
@@ -96,21 +101,45 @@ class Generation:
                 on_guard=self._guarded,
             )
             await self._stream(principal, request)
-        except MalmoiError as error:
+        except Exception as error:  # failures are outcomes; see `_failed`
+            return self._failed(error)
+        return self.outcome("complete")
+
+    async def follow(self, principal: Principal, occasion: Occasion, *, model: str) -> Outcome:
+        """Let a template's flow answer. Failures are outcomes; only cancellation is raised."""
+        writer = InferenceWriter(self._inference, principal, model or self._default_model() or "")
+        try:
+            async with aclosing(answer(occasion, writer)) as pieces:
+                async for piece in pieces:
+                    self._notes = piece.notes if piece.notes is not None else self._notes
+                    self._live.add(piece.text, "")
+                    self._took(writer)
+        except Exception as error:  # failures are outcomes; see `_failed`
+            self._took(writer)
+            return self._failed(error)
+        self._took(writer)
+        self._finish_reason = self._finish_reason or "stop"
+        return self.outcome("complete")
+
+    def _took(self, writer: InferenceWriter) -> None:
+        """What a flow has used so far; it may have asked no model at all."""
+        if writer.usage is not None:
+            self._model, self._usage, self._first = writer.model, writer.usage, writer.first
+
+    def _failed(self, error: Exception) -> Outcome:
+        if isinstance(error, MalmoiError):
             status: Status = "interrupted" if self._is_cut_off(error) else "failed"
             return self.outcome(status, ErrorOut(code=error.code, message=error.message, fix=error.fix))
-        except Exception:
-            # A bug must not leave a reply that is written for ever; it is logged here and named in the reply.
-            _logger.exception("a reply failed")
-            message = "something went wrong in the server."
-            return self.outcome(
-                "failed", ErrorOut(code="internal_error", message=message, fix="Look at the server's log.")
-            )
-        return self.outcome("complete")
+        # A bug must not leave a reply that is written for ever; it is logged here and named in the reply.
+        _logger.error("a reply failed", exc_info=error)
+        message = "something went wrong in the server."
+        return self.outcome(
+            "failed", ErrorOut(code="internal_error", message=message, fix="Look at the server's log.")
+        )
 
     def outcome(self, status: Status, error: ErrorOut | None = None) -> Outcome:
         """How it stands now, as the end."""
-        return Outcome(status, self._finish_reason, error, self._shown_usage(), self._model)
+        return Outcome(status, self._finish_reason, error, self._shown_usage(), self._model, self._notes)
 
     async def _stream(self, principal: Principal, request: InferenceRequest) -> None:
         async with aclosing(self._inference.stream(principal, request)) as chunks:

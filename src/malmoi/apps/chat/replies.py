@@ -14,12 +14,14 @@ from dataclasses import dataclass
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from malmoi.apps.chat.beginning import with_opening
 from malmoi.apps.chat.conversations import (
     find_conversation,
     find_message,
     messages_of,
     save_title,
 )
+from malmoi.apps.chat.flowing import occasion_of
 from malmoi.apps.chat.generation import Generation, Outcome, Question
 from malmoi.apps.chat.live import LiveEvent, LiveReply
 from malmoi.apps.chat.personas import Personas
@@ -283,15 +285,20 @@ class Replies:
             messages = await messages_of(session, account_id, question.conversation_id)
             branch = path_to(messages, question.message_id)
             character = await self._personas.character(
-                session, account_id, conversation.persona_id, branch[0].content if branch else ""
+                session, account_id, conversation, branch[0].content if branch else ""
             )
         sampling = question.sampling.over(SamplingOptions.model_validate(conversation.sampling))
+        sampling = sampling.over(character.sampling)
+        model = question.model or conversation.model or character.model or ""
+        if character.template is not None and character.template.flow is not None:
+            occasion = occasion_of(character.template, character.form, branch, sampling)
+            return await generation.follow(question.principal, occasion, model=model)
         return await generation.run(
             question.principal,
             branch,
-            model=question.model or conversation.model or character.model or "",
-            system=character.system_prompt,
-            sampling=sampling.over(character.sampling),
+            model=model,
+            system=with_opening(character.system_prompt, branch),
+            sampling=sampling,
         )
 
     async def _keep(self, running: Running, generation: Generation) -> None:

@@ -26,6 +26,7 @@ from malmoi.apps.chat.types import (
     PersonaPatch,
     Regenerate,
     SearchItem,
+    TemplateOut,
 )
 from malmoi.serve.errors import envelope
 from malmoi.serve.identity import Principal, require
@@ -51,6 +52,7 @@ def chat_router(chat: Chat, *, send_timeout: float) -> APIRouter:
     router.include_router(_message_routes(chat, send_timeout))
     router.include_router(_folder_routes(chat))
     router.include_router(_persona_routes(chat))
+    router.include_router(_template_routes(chat))
     router.include_router(_transfer_routes(chat))
     return router
 
@@ -199,6 +201,16 @@ def _persona_routes(chat: Chat) -> APIRouter:
     @router.delete("/{persona_id}", status_code=204, summary="Delete a persona of one's own")
     async def delete_persona(caller: Caller, persona_id: Id) -> None:
         await chat.personas.delete(caller.account_id, persona_id)
+
+    return router
+
+
+def _template_routes(chat: Chat) -> APIRouter:
+    router = APIRouter()
+
+    @router.get("/templates", summary="What a conversation can begin from")
+    async def list_templates(caller: Caller) -> dict[str, list[TemplateOut]]:
+        return {"items": chat.templates.all()}
 
     return router
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
 from malmoi.apps.chat.conversations import Conversations
 from malmoi.apps.chat.personas import Personas, load_builtin_personas
 from malmoi.apps.chat.replies import Replies
 from malmoi.apps.chat.search import SearchIndex
+from malmoi.apps.chat.templates import Templates
 from malmoi.apps.chat.transfer import Transfer
+from malmoi.assist.templates import packaged_skills
 from malmoi.core.morphemes import MorphemeAnalyzer
 
 if TYPE_CHECKING:
@@ -24,20 +27,27 @@ class Chat:
     Attributes:
         index: search.
         personas: who answers.
+        templates: what a conversation can begin from.
         conversations: lists, changes, the trash, folders.
         replies: questions and their answers.
         transfer: export and import.
     """
 
     def __init__(
-        self, db: Database, inference: Inference, *, analyzer: MorphemeAnalyzer | None = None
+        self,
+        db: Database,
+        inference: Inference,
+        *,
+        analyzer: MorphemeAnalyzer | None = None,
+        skills: Callable[[], Collection[str]] = packaged_skills,
     ) -> None:
         builtin = load_builtin_personas()
         self.index = SearchIndex(db, analyzer or MorphemeAnalyzer())
         self.personas = Personas(db, builtin)
-        self.conversations = Conversations(db, self.index, frozenset(builtin))
+        self.templates = Templates(builtin, skills)
+        self.conversations = Conversations(db, self.index, builtin)
         self.replies = Replies(db, inference, self.index, self.personas)
-        self.transfer = Transfer(db, self.index, frozenset(builtin))
+        self.transfer = Transfer(db, self.index, builtin)
 
     async def start(self) -> None:
         """Mend what an earlier run has left, and begin the work in the background."""

@@ -91,7 +91,7 @@ class Message(Base):
     model: Mapped[str | None] = mapped_column(String(255))
     usage: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     notes: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True), default=None)
-    """What a template's flow keeps with a reply, such as the key of a question. It is never sent to anybody."""
+    """What a template's flow keeps with a reply, such as the key of a question; never sent to anybody."""
     client_id: Mapped[str | None] = mapped_column(String(64))
     """Chosen by the client for a message it sends, so that sending twice is the same as once."""
     created_at: Mapped[datetime]

@@ -102,6 +102,15 @@ class SamplingOptions(_Body):
         return Sampling(**({"max_tokens": max_tokens} | options), stop=stop)
 
 
+class NewForm(_Body):
+    """What is filled in when a conversation begins from a template."""
+
+    language: Literal["ko", "en"] = "ko"
+    """In which the template speaks."""
+    values: dict[Annotated[str, Field(max_length=40)], Text] = Field(default={}, max_length=20)
+    """By the ids of the template's fields."""
+
+
 class NewConversation(_Body):
     """`POST conversations`."""
 
@@ -110,6 +119,8 @@ class NewConversation(_Body):
     model: ModelName | None = None
     persona_id: Id | None = None
     sampling: SamplingOptions = SamplingOptions()
+    form: NewForm | None = None
+    """Begin from the template `persona_id`: it says its opening first."""
 
 
 class _Patch(_Body):
@@ -228,6 +239,53 @@ class PersonaOut(BaseModel):
     model: str | None
     sampling: dict[str, Any]
     builtin: bool
+    kind: Literal["persona", "template"] = "persona"
+    """A template begins with a form or an opening (`GET templates`)."""
+
+
+class ChoiceOut(BaseModel):
+    """One of the values of a choice."""
+
+    value: str
+    label: Localised
+
+
+class FieldOut(BaseModel):
+    """Something to be filled in."""
+
+    id: str
+    label: Localised
+    hint: Localised | None
+    kind: Literal["line", "text", "number", "choice"]
+    choices: list[ChoiceOut]
+    default: str
+    required: bool
+    length: int
+    """Most characters."""
+    lowest: int
+    highest: int
+
+
+class SkillName(BaseModel):
+    """A skill that a template uses, and whether it is here."""
+
+    name: str
+    installed: bool
+
+
+class TemplateOut(BaseModel):
+    """A template to begin a conversation from."""
+
+    id: str
+    kind: Literal["persona", "template"]
+    name: Localised
+    description: Localised
+    starters: list[Localised]
+    """Messages to begin with."""
+    fields: list[FieldOut]
+    skills: list[SkillName]
+    flow: str | None
+    """The driver that writes the answers; none: the model does."""
 
 
 class ConversationOut(BaseModel):

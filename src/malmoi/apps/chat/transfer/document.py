@@ -58,6 +58,13 @@ class FileMessage(_Part):
     created_at: Moment
 
 
+class FileForm(_Part):
+    """What was filled in when the conversation was begun from a template."""
+
+    language: Literal["ko", "en"]
+    values: dict[Short, Plain] = Field(default={}, max_length=20)
+
+
 class FileConversation(_Part):
     """A conversation; `folder` and `persona` are keys of the file's lists."""
 
@@ -66,6 +73,7 @@ class FileConversation(_Part):
     persona: FileId | None = None
     model: Short | None = None
     sampling: SamplingOptions = SamplingOptions()
+    form: FileForm | None = None
     pinned: bool = False
     active_leaf: FileId | None = None
     created_at: Moment

@@ -17,6 +17,7 @@ from malmoi.apps.chat.transfer.document import (
     VERSION,
     FileConversation,
     FileFolder,
+    FileForm,
     FileHead,
     FileMessage,
     FilePersona,
@@ -32,6 +33,7 @@ from malmoi.apps.chat.transfer.foreign import (
 from malmoi.apps.chat.transfer.markdown import to_markdown
 from malmoi.apps.chat.tree import in_order, newest_leaf, path_to
 from malmoi.apps.chat.types import ImportReport, SamplingOptions, Skipped
+from malmoi.assist.templates import Template, fill_form
 from malmoi.core.errors import InvalidInput
 from malmoi.serve.db import Database, new_id, utc_now
 
@@ -56,7 +58,7 @@ class _Places:
 class Transfer:
     """Writes files of conversations, and adds conversations from files."""
 
-    def __init__(self, db: Database, index: SearchIndex, builtin_personas: frozenset[str]) -> None:
+    def __init__(self, db: Database, index: SearchIndex, builtin_personas: Mapping[str, Template]) -> None:
         self._db = db
         self._index = index
         self._builtin_personas = builtin_personas
@@ -181,6 +183,7 @@ class Transfer:
             model=conversation.model,
             persona_id=places.personas.get(conversation.persona or ""),
             sampling=conversation.sampling.to_json(),
+            form=self._form(conversation),
             pinned=conversation.pinned,
             active_leaf_id=None,
             created_at=conversation.created_at,
@@ -198,6 +201,17 @@ class Transfer:
         session.add_all(rows)
         await session.flush()
         await self._index.put_new_messages(session, rows)
+
+    def _form(self, conversation: FileConversation) -> dict[str, Any] | None:
+        """What was filled in, with marks that the file does not know; a form that does not fit is dropped."""
+        template = self._builtin_personas.get(conversation.persona or "")
+        if template is None or conversation.form is None:
+            return None
+        try:
+            form = fill_form(template, conversation.form.language, conversation.form.values)
+        except InvalidInput:
+            return None
+        return form.model_dump(mode="json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,6 +301,9 @@ def _file_conversation(conversation: Conversation, messages: list[Message]) -> F
         persona=conversation.persona_id,
         model=conversation.model,
         sampling=SamplingOptions.model_validate(conversation.sampling),
+        form=FileForm(**{key: conversation.form[key] for key in ("language", "values")})
+        if conversation.form is not None
+        else None,
         pinned=conversation.pinned,
         active_leaf=conversation.active_leaf_id,
         created_at=conversation.created_at,

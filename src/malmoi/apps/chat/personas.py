@@ -1,16 +1,15 @@
-"""Personas: who answers, and how. Built-in ones are the TOML files of this folder; people make their own."""
+"""Personas: who answers, and how. Built-in ones are templates (`assist/templates`); people make their own."""
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from hashlib import blake2b
 
-from pydantic import BaseModel, ConfigDict
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from malmoi.apps.chat.tables import Persona
+from malmoi.apps.chat.tables import Conversation, Persona
 from malmoi.apps.chat.types import Localised, NewPersona, PersonaOut, PersonaPatch, SamplingOptions
+from malmoi.assist.templates import Form, Template, load_builtin, system_prompt
 from malmoi.core.errors import Conflict, NotFound
 from malmoi.core.hangul import is_hangul
 from malmoi.serve.db import Database, new_id, utc_now
@@ -18,41 +17,26 @@ from malmoi.serve.db import Database, new_id, utc_now
 MAX_PERSONAS = 500
 
 
-class BuiltinPersona(BaseModel):
-    """A persona that comes with the app; its file's name is its id."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    position: int
-    name: Localised
-    description: Localised
-    system_prompt: Localised
-    sampling: SamplingOptions = SamplingOptions()
-
-
 @dataclass(frozen=True, slots=True)
 class Character:
-    """What a persona says to a model."""
+    """What a persona says to a model; a built-in one has its template and what was filled in."""
 
     system_prompt: str = ""
     model: str | None = None
     sampling: SamplingOptions = field(default_factory=SamplingOptions)
+    template: Template | None = None
+    form: Form = field(default_factory=Form)
 
 
-def load_builtin_personas() -> dict[str, BuiltinPersona]:
-    """The built-in personas by id, in the order of the list."""
-    files = sorted(Path(__file__).parent.glob("*.toml"))
-    loaded = {
-        file.stem: BuiltinPersona.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
-        for file in files
-    }
-    return dict(sorted(loaded.items(), key=lambda item: item[1].position))
+def load_builtin_personas() -> dict[str, Template]:
+    """The built-in personas and templates by id, in the order of the list."""
+    return load_builtin()
 
 
 class Personas:
     """The built-in personas and those of an account."""
 
-    def __init__(self, db: Database, builtin: Mapping[str, BuiltinPersona]) -> None:
+    def __init__(self, db: Database, builtin: Mapping[str, Template]) -> None:
         self._db = db
         self._builtin = builtin
 
@@ -116,16 +100,20 @@ class Personas:
             await session.delete(await self._find(session, account_id, persona_id))
 
     async def character(
-        self, session: AsyncSession, account_id: str, persona_id: str | None, first_message: str
+        self, session: AsyncSession, account_id: str, conversation: Conversation, first_message: str
     ) -> Character:
-        """What a conversation's persona says; a built-in one speaks the language of the first message."""
+        """What a conversation's persona says.
+
+        A built-in one speaks the language of the form, or else of the first message.
+        """
+        persona_id = conversation.persona_id
         if persona_id is None:
             return Character()
         builtin = self._builtin.get(persona_id)
         if builtin is not None:
-            korean = any(is_hangul(char) for char in first_message)
-            prompt = builtin.system_prompt.ko if korean else builtin.system_prompt.en
-            return Character(prompt.strip(), None, builtin.sampling)
+            form = _form_of(conversation, first_message)
+            sampling = SamplingOptions(**builtin.sampling.model_dump(exclude_none=True))
+            return Character(system_prompt(builtin, form), None, sampling, builtin, form)
         query = select(Persona).where(Persona.id == persona_id, Persona.account_id == account_id)
         persona = await session.scalar(query)
         if persona is None:  # it was deleted
@@ -157,13 +145,23 @@ def _show(persona: Persona) -> PersonaOut:
     )
 
 
-def _show_builtin(persona_id: str, persona: BuiltinPersona) -> PersonaOut:
+def _form_of(conversation: Conversation, first_message: str) -> Form:
+    """What was filled in. Where nothing was, the marks must still be the same for each answer."""
+    if conversation.form is not None:
+        return Form.model_validate(conversation.form)
+    korean = any(is_hangul(char) for char in first_message)
+    mark = blake2b(conversation.id.encode(), digest_size=5).hexdigest()
+    return Form(language="ko" if korean else "en", mark=mark)
+
+
+def _show_builtin(persona_id: str, persona: Template) -> PersonaOut:
     return PersonaOut(
         id=persona_id,
-        name=persona.name,
-        description=persona.description,
-        system_prompt=persona.system_prompt,
+        name=Localised(**persona.name.model_dump()),
+        description=Localised(**persona.description.model_dump()),
+        system_prompt=Localised(**persona.system_prompt.model_dump()),
         model=None,
-        sampling=persona.sampling.to_json(),
+        sampling=persona.sampling.model_dump(exclude_none=True),
         builtin=True,
+        kind=persona.kind,
     )
