@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from sqlalchemy import ColumnElement, select, update
 
 from malmoi.assist.retrieval.document import Document, Passage
-from malmoi.serve.documents.embedding import NoEmbedder, passage_texts
+from malmoi.serve.documents.embedding import NoEmbedder
 from malmoi.serve.documents.library import mark_changed
 from malmoi.serve.documents.packing import (
     pack_document,
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 Parse: TypeAlias = Callable[..., Awaitable[Document]]
 Split: TypeAlias = Callable[[Document], list[Passage]]
+Texts: TypeAlias = Callable[[Passage, str, str], list[str]]
+"""A passage, its words and its document's title -> the texts whose vectors stand for it."""
 
 _LOG = logging.getLogger("malmoi.serve")
 _ANALYSED_AT_ONCE = 16  # passages; a search waits for one such piece at most
@@ -56,6 +58,7 @@ class Tools:
         embed: for vectors.
         parse: makes a document of a file.
         split: cuts a document into passages.
+        texts: what is embedded of a passage.
     """
 
     db: Database
@@ -65,6 +68,7 @@ class Tools:
     embed: Embedding
     parse: Parse
     split: Split
+    texts: Texts
 
 
 class Gone(Exception):
@@ -185,7 +189,7 @@ class Steps:
         for turn, start in enumerate(range(0, len(left), _EMBEDDED_AT_ONCE)):
             batch = await self._load(left[start : start + _EMBEDDED_AT_ONCE])
             texts = [
-                passage_texts(
+                self._tools.texts(
                     Passage(one.start, one.end, tuple(one.headings), one.page, one.place),
                     one.text,
                     document.title,
