@@ -1,0 +1,130 @@
+"""Python code in a sandbox that reads nobody's files, reaches no network and takes no more than its share."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from malmoi.assist.skills.builtin.code.picture import draw
+from malmoi.assist.skills.builtin.described import described_operations
+from malmoi.assist.skills.builtin.texts import Texts
+from malmoi.assist.skills.operation import CallContext, Card, File, Operation, Result
+from malmoi.core.errors import InvalidInput, UnknownName, Unsupported
+from malmoi.core.sandbox import Limits, SandboxFailed, run_async
+
+_MOST_CELLS = 200_000
+_SHOWN = 1500
+
+
+class CodeProvider:
+    """Runs Python.
+
+    Args:
+        seconds: a run may take.
+        memory_mb: a run may use.
+    """
+
+    def __init__(self, seconds: float = 20.0, memory_mb: int = 1024) -> None:
+        self._operations = described_operations(__package__)
+        self._texts = Texts(__package__)
+        self._limits = Limits(
+            seconds=seconds,
+            cpu_seconds=max(1, int(seconds)),
+            memory_bytes=memory_mb << 20,
+            output_bytes=4 << 20,
+            confined=True,
+        )
+
+    async def operations(self) -> Sequence[Operation]:
+        """What it can do."""
+        return self._operations
+
+    async def call(self, operation: str, arguments: Mapping[str, Any], context: CallContext) -> Result:
+        """Run the code.
+
+        Raises:
+            UnknownName: there is no such operation.
+            NotFound: a document is not there, or not the caller's.
+            InvalidInput: documents were named where none may be seen, or they are too large.
+        """
+        if operation != "run_python":
+            raise UnknownName("operation", operation, [one.name for one in self._operations])
+        language = context.language
+        tables = await _tables(arguments.get("documents") or [], context)
+        told = {"code": _unfenced(arguments["code"]), "tables": tables}
+        try:
+            outcome = await run_async(f"{__package__}.child:run_code", told, limits=self._limits)
+        except SandboxFailed as error:
+            return self._failed(error.reason, language)
+        except Unsupported as error:
+            return Result(
+                data={"error": str(error)}, text=self._texts.say(language, "unsupported"), is_error=True
+            )
+        if not isinstance(outcome.value, dict):
+            return self._failed("other", language)
+        return self._result(outcome.value, language)
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+    def _failed(self, reason: str, language: str) -> Result:
+        key = f"failed_{reason}" if reason in ("timeout", "memory", "output") else "failed_other"
+        seconds = f"{self._limits.seconds:g}"
+        values = {"seconds": seconds, "megabytes": self._limits.memory_bytes >> 20}
+        data = {"error": self._texts.say("en", key, **values)}
+        return Result(data=data, text=self._texts.say(language, key, **values), is_error=True)
+
+    def _result(self, told: dict[str, Any], language: str) -> Result:
+        # Code has had this value in its hands: only plain texts and checked figures are taken from it.
+        output, value, error = (_text(told.get(key)) for key in ("output", "value", "error"))
+        figures = told.get("figures") if isinstance(told.get("figures"), list) else []
+        files = []
+        for number, figure in enumerate(figures[:8] if isinstance(figures, list) else [], 1):
+            drawn = draw(figure) if isinstance(figure, dict) else None
+            if drawn is not None:
+                files.append(File(f"plot-{number}.svg", "image/svg+xml", drawn))
+        data = {"output": output, "value": value, "error": error, "plots": [file.name for file in files]}
+        data = {key: inner for key, inner in data.items() if inner}
+        plot = self._texts.say(language, "plot")
+        cards = [Card(kind="plot", title=plot, file=file.name) for file in files]
+        if output or value or error:
+            cards.insert(0, self._card(output, value, error, language))
+        key = "raised" if error else "ran" if output or value else "drew" if files else "silent"
+        text = self._texts.say(
+            language,
+            key,
+            value=value or output.strip()[-200:],
+            error=error.rpartition("\n")[2],
+            count=len(files),
+        )
+        return Result(data=data, text=text, cards=tuple(cards), files=tuple(files), is_error=bool(error))
+
+    def _card(self, output: str, value: str, error: str, language: str) -> Card:
+        told = (("output", output), ("value", value), ("error", error))
+        fields = tuple((self._texts.say(language, key), text[:_SHOWN]) for key, text in told if text)
+        return Card(
+            kind="note", title=self._texts.say(language, "failed" if error else "done"), fields=fields
+        )
+
+
+async def _tables(documents: Sequence[str], context: CallContext) -> list[list[list[str]]]:
+    if not documents:
+        return []
+    if context.documents is None:
+        raise InvalidInput("this skill may not see documents here.", field="documents")
+    tables = [
+        [list(row) for row in table] for name in documents for table in await context.documents.tables(name)
+    ]
+    if sum(len(row) for table in tables for row in table) > _MOST_CELLS:
+        raise InvalidInput(f"the tables have more than {_MOST_CELLS} cells.", field="documents")
+    return tables
+
+
+def _unfenced(code: str) -> str:
+    """Code without the fence that models put around it."""
+    lines = code.strip("\n").splitlines()
+    if lines and lines[0].strip().startswith("```"):
+        lines = lines[1:-1] if lines[-1].strip() == "```" else lines[1:]
+    return "\n".join(lines)
+
+
+def _text(value: Any) -> str:
+    return value[:25_000] if isinstance(value, str) else ""
