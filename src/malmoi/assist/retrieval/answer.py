@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from malmoi.assist.retrieval.segments import Embed
 
 _EXTRACTED = 3  # sentences of an answer without a model
-_NEAR_BEST = 0.75  # share of the best score that they must have
+_NEAR_BEST = 0.85  # share of the best score that they must have
 _WORTH_READING = 0.45  # share of the best score that a sentence must have to be given to a model
 _GAP = " … "
 
@@ -70,7 +70,7 @@ class Grounding:
         sources: all of them.
         evidence: their statements, without those that give orders.
         relevance: what each statement has of the question, and how likely they answer it.
-        suggestions: better queries; empty when the question is likely answered.
+        suggestions: better queries; empty when the question is surely answered.
         limits: of what a model is given.
     """
 
@@ -204,8 +204,8 @@ async def ground(
     spans = _most_promising(query or question, spans)
     evidence = await Evidence.of(sources, embed, spans=spans)
     relevance = await judge(query or question, evidence)
-    likely = relevance.likelihood >= calibration()["ask"]["without_model"]
-    suggestions = () if likely else tuple(await propose(query or question, evidence, relevance))
+    sure = relevance.likelihood >= calibration()["ask"]["surely"]
+    suggestions = () if sure else tuple(await propose(query or question, evidence, relevance))
     return Grounding(question, tuple(sources), evidence, relevance, suggestions, limits)
 
 

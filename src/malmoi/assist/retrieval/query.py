@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _CARRIED = 4  # words of the question before that a follow-up takes over
 _TITLE = 60  # characters of a title or heading in a query
+_LOOKED_AT = 6  # statements whose words are proposed
 _NEAR = 0.2  # what of a question must stand in a statement whose words are proposed
 
 
@@ -50,14 +51,19 @@ async def propose(question: str, evidence: Evidence, relevance: Relevance, *, mo
     places = sorted(range(len(evidence.spans)), key=lambda place: -relevance.scores[place])
     known = [word.text for word in content_words(question) if word.text not in relevance.unknown]
     found: list[str] = []
-    for place in places[:12]:
+    for place in places[:_LOOKED_AT]:
         if relevance.scores[place] < _NEAR:
             break
         source = evidence.spans[place].source
         above = [*reversed(source.headings), source.title]
         found += [heading.strip()[:_TITLE] for heading in above if content_words(heading)]
-        nouns = [word.text for word in content_words(evidence.spans[place].text) if len(word.text) > 1]
-        fresh = [noun for noun in dict.fromkeys(nouns) if noun not in known and noun not in relevance.unknown]
+        said = terms_of(question)
+        nouns = dict.fromkeys(
+            word.text
+            for word in content_words(evidence.spans[place].text)
+            if len(word.text) > 1 and word.weight == 1 and not found_share(word, said)
+        )
+        fresh = [noun for noun in nouns if not noun.isdigit()]
         if known and fresh:
             near = (await evidence.likeness([question], fresh[:24]))[0]
             best = max(range(len(near)), key=lambda at: near[at])

@@ -248,7 +248,7 @@ class Evidence:
                 (_share(said, [found_share(word, terms) for word in said.words]) + alike + hint, place)
             )
         best, best_rank = None, -1.0
-        for _, place in sorted(first, reverse=True)[:_CANDIDATES]:
+        for _, place in sorted(first, key=lambda one: (-one[0], one[1]))[:_CANDIDATES]:
             alike = 0.0 if near is None else float(near[place])
             score, begin, end = await self._score(said, place, alike)
             hint = _HINT if self.spans[place].source.number in hints else 0.0
@@ -270,7 +270,13 @@ class Evidence:
         headings = terms_of(above)
         shares = await self._shares(said, [place], headings)
         covered, begin, end = _share(said, shares), place, place
-        if _LEAST <= covered < _WHOLE:
+        # What a sentence is about must stand in the statement itself, not beside it.
+        is_about = all(
+            share >= _MISSED
+            for word, weight, share in zip(said.words, said.weights, shares, strict=True)
+            if weight > word.weight or word.text in said.subjects
+        )
+        if is_about and _LEAST <= covered < _WHOLE:
             for other in (place - 1, place + 1):
                 if 0 <= other < len(self.spans) and self.spans[other].source is span.source:
                     more = _share(said, await self._shares(said, [place, other], headings)) * _WIDE
@@ -281,10 +287,7 @@ class Evidence:
             limits = thresholds()
             alike = min(1.0, max(0.0, (cosine - limits.far) / (limits.near - limits.far)))
             score = 0.75 * covered + 0.25 * alike
-        if any(
-            word.text in said.subjects and share < _MISSED
-            for word, share in zip(said.words, shares, strict=True)
-        ):
+        if not is_about:
             score *= _OTHER_SUBJECT
         return score * _agreement(said, span.text), begin, end
 

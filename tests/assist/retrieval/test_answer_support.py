@@ -1,0 +1,118 @@
+"""What supports a sentence: words, numbers, names and denials, with vectors and without."""
+
+import pytest
+from vectors_of_pairs import embed_pairs
+
+from malmoi.assist.retrieval.citations import Source
+from malmoi.assist.retrieval.matching import content_words, is_negated, is_opposed, names, numbers
+from malmoi.assist.retrieval.segments import Embed
+from malmoi.assist.retrieval.support import Evidence
+
+LAW = Source(
+    1,
+    "doc_law",
+    "대한민국헌법",
+    "",
+    "제70조 대통령의 임기는 5년으로 하며, 중임할 수 없다.\n"
+    "제42조 국회의원의 임기는 4년으로 한다.\n"
+    "계엄을 선포한 때에는 대통령은 지체없이 국회에 통고하여야 한다.",
+    start=500,
+)
+HEAP = Source(
+    2,
+    "doc_heap",
+    "heapq",
+    "",
+    "힙의 흥미로운 특성은 가장 작은 요소가 항상 루트인 ``heap[0]``이라는 것입니다.\n"
+    "힙이 비어 있으면, :exc:`IndexError`가 발생합니다.",
+)
+BOTH: list[Embed | None] = [None, embed_pairs]
+
+
+@pytest.fixture(params=BOTH, ids=["words", "vectors"])
+async def evidence(request: pytest.FixtureRequest) -> Evidence:
+    return await Evidence.of([LAW, HEAP], request.param)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "quote"),
+    [
+        ("대통령의 임기는 5년입니다.", "제70조 대통령의 임기는 5년으로 하며, 중임할 수 없다."),
+        ("대통령은 중임할 수 없습니다.", "제70조 대통령의 임기는 5년으로 하며, 중임할 수 없다."),
+        ("국회의원의 임기는 4년입니다.", "제42조 국회의원의 임기는 4년으로 한다."),
+        ("힙이 비어 있으면 IndexError가 발생합니다.", "힙이 비어 있으면, :exc:`IndexError`가 발생합니다."),
+    ],
+    ids=["term", "denial", "member", "name"],
+)
+async def test_the_words_are_found(evidence: Evidence, sentence: str, quote: str) -> None:
+    found = await evidence.support(sentence)
+    assert found is not None
+    assert found.is_enough
+    assert found.span.text == quote
+    citation = found.span.cited(0, len(sentence), found.score)
+    at = citation.start - found.span.source.start
+    assert found.span.source.text[at : at + len(quote)] == quote == citation.quote
+    assert citation.document_id == found.span.source.document_id
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "대통령의 임기는 7년입니다.",
+        "국회의원의 임기는 5년입니다.",
+        "대통령은 중임할 수 있습니다.",
+        "힙에서 가장 큰 요소는 항상 루트에 있습니다.",
+        "힙이 비어 있으면 ValueError가 발생합니다.",
+        "계엄은 국무총리가 선포합니다.",
+        "김치찌개는 돼지고기로 끓입니다.",
+    ],
+    ids=["number", "other-number", "denied", "opposite", "name", "subject", "elsewhere"],
+)
+async def test_what_is_not_said_is_not_supported(evidence: Evidence, sentence: str) -> None:
+    found = await evidence.support(sentence)
+    assert found is None or not found.is_enough
+
+
+async def test_a_mark_decides_between_equals_only() -> None:
+    twice = [LAW, Source(3, "doc_copy", "사본", "", LAW.text)]
+    evidence = await Evidence.of(twice, None)
+    copied = await evidence.support("대통령의 임기는 5년입니다.", hints=[3])
+    assert copied is not None
+    assert copied.span.source.number == 3
+    first = await evidence.support("대통령의 임기는 5년입니다.")
+    assert first is not None
+    assert first.span.source.number == 1
+    wrong = await evidence.support("대통령의 임기는 7년입니다.", hints=[1])
+    assert wrong is not None
+    assert not wrong.is_enough
+
+
+async def test_nothing_supports_without_sources() -> None:
+    assert await (await Evidence.of([], embed_pairs)).support("대통령의 임기는 5년입니다.") is None
+
+
+def test_words_are_taken_apart() -> None:
+    assert [word.text for word in content_words("대통령의 임기는 몇 년인가요?")] == ["대통령", "임기", "년"]
+    assert numbers("1. 제10조는 1,000원, 3.14") == {"10", "1000", "3.14"}
+    assert names("파이썬의 `asyncio.run`은 GIL을") == {"asyncio.run", "gil"}
+    assert names("The heap uses IndexError in Python.") == {"indexerror", "python"}
+
+
+@pytest.mark.parametrize(
+    ("text", "denies"),
+    [
+        ("중임할 수 없다.", True),
+        ("사용해서는 안 됩니다.", True),
+        ("특별한 규정이 없는 한 효력을 발생한다.", False),
+        ("It is not allowed.", True),
+        ("임기는 5년이다.", False),
+    ],
+    ids=["cannot", "must-not", "condition", "english", "plain"],
+)
+def test_denials_stand_at_the_end(text: str, denies: bool) -> None:
+    assert is_negated(text) is denies
+
+
+def test_opposites_are_known() -> None:
+    assert is_opposed("가장 큰 요소", "가장 작은 요소")
+    assert not is_opposed("가장 큰 요소", "가장 큰 요소와 작은 요소")
