@@ -294,6 +294,34 @@ async def either(content: bytes, name: str) -> None:
         await parse_file(content, name=name)
 
 
+@pytest.mark.parametrize("kind", ["parts", "forwards", "cells", "headers"])
+async def test_what_is_nested_or_repeated_without_end(kind: str) -> None:
+    head = b"From: a\nSubject: b\nMIME-Version: 1.0\n"
+    part = b"Content-Type: multipart/mixed; boundary=b%d\n\n--b%d\n"
+    content = {
+        "parts": head + b"".join(part % (n, n) for n in range(1500)),
+        "forwards": head + b"Content-Type: message/rfc822\n\n" * 3000,
+        "cells": b'{"nbformat":4,"cells":' + b"[" * 100_000,
+        "headers": head + b"".join(b"X%d: y\n" % n for n in range(50_000)) + b"\ntext",
+    }[kind]
+    if kind == "headers":
+        assert read(content, "a.eml").text.endswith("text")
+    else:
+        assert (await refused(content, "a.eml")).reason == "damaged"
+
+
+def test_bytes_that_are_no_letters_are_told() -> None:
+    text = "가나다라 마바사 아자차카 타파하. " * 30
+    document = read(text.encode() + b"\xff\xfe " + text.encode(), "a.txt")
+    assert document.text.count("가나다라") == 60
+    assert document.remarks == ("2 characters could not be read as utf-8.",)
+
+
+def test_more_paragraphs_than_allowed() -> None:
+    with pytest.raises(DocumentUnreadable, match="more than 10 paragraphs"):
+        read(b"a\n\n" * 11, "a.txt", ParseLimits(blocks=10))
+
+
 async def test_memory_and_time_are_limited() -> None:
     table = ("가,나,다\n" * 200_000).encode()
     with pytest.raises(SandboxFailed) as caught:

@@ -11,6 +11,7 @@ have to do with those behind it.
   dynamic programming (kernel change points: Harchaoui & Cappé 2007; Arlot, Celisse & Harchaoui 2019).
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -28,8 +29,8 @@ AUTO = -100.0
 _ALPHAS = (-1.5, 1.5)
 _WINDOW = 5  # sentences on each side of a gap
 _PRICE = 0.38  # of a border, as a share of the mean squared distance to the mean, times log N
-_MOST_CANDIDATES = 2000  # borders that are tried exactly
-_MOST_EXACT = 200  # segments; of more, the deepest gaps are taken
+_MOST_CANDIDATES = 1500  # borders that are tried exactly
+_MOST_EXACT = 100  # segments; of more, the deepest gaps are taken
 _LONGEST_SENTENCE = 1000  # characters; what is longer is a table or a list, and its head says enough
 
 
@@ -88,16 +89,18 @@ async def segment(
         return Segments(tuple(spans), tuple((place,) for place in range(len(spans))))
     vectors = await embed([text[start:end][:_LONGEST_SENTENCE] for start, end in spans])
     vectors = _unit(np.asarray(vectors, dtype=np.float32))
-    if count != -1:
-        cuts = best_cuts(vectors, min(count, len(spans)))
-    elif alpha == AUTO:
-        cuts = own_cuts(vectors)
-    else:
-        cuts = deep_cuts(depths(vectors), alpha)
+    # Seconds for a long text with many segments: not in the event loop.
+    cuts = await asyncio.to_thread(_cuts, vectors, alpha, count)
     if post_process:
         cuts = _resized(cuts, spans, depths(vectors), most, least)
     borders = [0, *cuts, len(spans)]
     return Segments(tuple(spans), tuple(tuple(range(a, b)) for a, b in pairwise(borders)))
+
+
+def _cuts(vectors: NDArray[np.float32], alpha: float, count: int) -> list[int]:
+    if count != -1:
+        return best_cuts(vectors, min(count, len(vectors)))
+    return own_cuts(vectors) if alpha == AUTO else deep_cuts(depths(vectors), alpha)
 
 
 def depths(vectors: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -73,12 +73,17 @@ def _damaged_utf8(content: bytes) -> Decoded | None:
 
 
 def _wide(content: bytes) -> str | None:
-    """UTF-16 without a mark, as the zero bytes of its spaces and line ends give away."""
+    """UTF-16 without a mark: one with zero bytes, and with letters of few scripts when it is read as such."""
     sample = content[:_SAMPLE]
+    sample = sample[: len(sample) // 2 * 2]
     if len(content) % 2 or sample.count(0) < len(sample) / 50:
         return None
-    little, big = sample[1::2].count(0), sample[0::2].count(0)
-    return "utf-16-le" if little > 10 * big else "utf-16-be" if big > 10 * little else None
+    for charset in ("utf-16-le", "utf-16-be"):
+        text = sample.decode(charset, "replace")
+        usual = sum(" " <= char <= "~" or char in "\t\r\n" or "가" <= char <= "힣" for char in text)
+        if usual >= 0.9 * len(text):
+            return charset
+    return None
 
 
 def _is_korean(text: str) -> bool:

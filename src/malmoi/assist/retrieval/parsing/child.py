@@ -60,7 +60,7 @@ def read(content: str, name: str, limits: Mapping[str, Any]) -> Mapping[str, Any
     data = base64.b64decode(content)
     bounds = ParseLimits(**limits)
     found, decoded = detect.detect(data, name, bounds)
-    writer = Writer(found, name=name, characters=bounds.characters)
+    writer = Writer(found, name=name, characters=bounds.characters, blocks=bounds.blocks)
     try:
         _read(found, data, decoded, writer, bounds)
     except RecursionError as error:

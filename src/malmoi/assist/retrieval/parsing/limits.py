@@ -14,6 +14,7 @@ class ParseLimits:
         seconds_per_megabyte: processor time a larger file has on top.
         pages: pages or slides.
         characters: of the text.
+        blocks: paragraphs, items, tables and so on.
         entries: files in an archive (docx, xlsx, pptx and hwpx are archives).
         unpacked_bytes: all of an archive, or of the compressed streams of an hwp file, unpacked.
         ratio: unpacked to packed bytes of one entry. It holds from the first unpacked megabyte on: short
@@ -28,6 +29,7 @@ class ParseLimits:
     seconds_per_megabyte: float = 2.0
     pages: int = 2_000
     characters: int = 5_000_000
+    blocks: int = 300_000
     entries: int = 10_000
     unpacked_bytes: int = 200 << 20
     ratio: int = 100

@@ -4,6 +4,8 @@ The child runs other people's code on other people's bytes (pdfium, libxml2, zli
 kernel can do that, and its answer is only data: every offset is checked here before anything is built on it.
 """
 
+import asyncio
+import base64
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -36,8 +38,6 @@ async def parse_file(content: bytes, *, name: str, limits: ParseLimits | None = 
         MissingExtra: the library for this format is not installed.
         Unsupported: `limits.must_confine` is set, and this machine cannot shut the parser in.
     """
-    import base64
-
     limits = limits or ParseLimits()
     name = "".join(char for char in name[-_MOST_NAME:] if char.isprintable()) or "file"
     if not content:
@@ -49,7 +49,7 @@ async def parse_file(content: bytes, *, name: str, limits: ParseLimits | None = 
             fix="Cut it into several files.",
         )
     arguments = {
-        "content": base64.b64encode(content).decode(),
+        "content": (await asyncio.to_thread(base64.b64encode, content)).decode(),
         "name": name,
         "limits": asdict(limits),
     }
@@ -59,7 +59,8 @@ async def parse_file(content: bytes, *, name: str, limits: ParseLimits | None = 
         if limits.must_confine:
             raise
         told = await _run(arguments, limits, len(content), confined=False)
-    return checked(told, name, limits)
+    # A second for the longest documents: not in the event loop.
+    return await asyncio.to_thread(checked, told, name, limits)
 
 
 async def _run(arguments: Mapping[str, Any], limits: ParseLimits, size: int, *, confined: bool) -> Any:

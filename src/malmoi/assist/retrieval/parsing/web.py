@@ -128,7 +128,7 @@ class _Walk:
 
     def _visit(self, element: Element, depth: int) -> None:
         tag = element.tag if isinstance(element.tag, str) else ""
-        if not tag or tag in _DROPPED or depth > _DEEPEST or _is_hidden(element):
+        if not tag or tag in _DROPPED or depth > _DEEPEST or _is_hidden(element) or _is_furniture(element):
             return
         if tag == "table" and _is_data(element):
             self._flush()
@@ -180,6 +180,17 @@ def _is_hidden(element: Element) -> bool:
         or element.get("aria-hidden") == "true"
         or _HIDDEN.search((element.get("style") or "")[:2000]) is not None
         or element.get("role") in ("navigation", "banner", "search", "contentinfo")
+    )
+
+
+def _is_furniture(element: Element) -> bool:
+    """The head or foot of the page itself; an article may have some of its own, with its title."""
+    above = element.getparent()
+    return (
+        element.tag in ("header", "footer")
+        and above is not None
+        and above.tag == "body"
+        and next(element.iter("h1"), None) is None
     )
 
 

@@ -19,14 +19,16 @@ class Writer:
         format: as in `Document.format`.
         name: of the file, for messages.
         characters: how long the text may become.
+        blocks: how many there may be.
     """
 
-    def __init__(self, format: str, *, name: str, characters: int) -> None:
+    def __init__(self, format: str, *, name: str, characters: int, blocks: int = 300_000) -> None:
         self.format = format
         self.name = name
         self.title = ""  # where it is known better than by the file's properties or the first heading
         self.pages: int | None = None
         self._most = characters
+        self._most_blocks = blocks
         self._parts: list[str] = []
         self._length = 0
         self._blocks: list[list[Any]] = []
@@ -127,6 +129,12 @@ class Writer:
         if self._parts:
             self._parts.append(_BETWEEN)
             self._length += len(_BETWEEN)
+        if len(self._blocks) >= self._most_blocks:
+            raise DocumentUnreadable(
+                f"{self.name!r} has more than {self._most_blocks:,} paragraphs.",
+                reason="too_large",
+                fix="Cut it into several files.",
+            )
         start = self._length
         self._parts.append(text)
         self._length += len(text)
