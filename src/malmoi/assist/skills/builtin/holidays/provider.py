@@ -7,20 +7,12 @@ from typing import Any
 from malmoi.assist.skills.builtin.described import described_operations
 from malmoi.assist.skills.builtin.holidays import days
 from malmoi.assist.skills.builtin.holidays.days import LunarDate
+from malmoi.assist.skills.builtin.refusals import SkillRefused, refusal
 from malmoi.assist.skills.builtin.texts import Texts
 from malmoi.assist.skills.operation import CallContext, Card, Operation, Result
 from malmoi.core.errors import InvalidInput, UnknownName
 
 _LONGEST_SPAN = 4000
-
-
-class _Refused(Exception):
-    """What is not known; `key` names the sentence `refused_<key>`."""
-
-    def __init__(self, key: str, word: str = "") -> None:
-        super().__init__(key)
-        self.key = key
-        self.word = word
 
 
 class HolidaysProvider:
@@ -54,15 +46,12 @@ class HolidaysProvider:
             raise UnknownName("operation", operation, self._todo)
         try:
             return self._todo[operation](arguments, context)
-        except _Refused as refused:
-            key, word = refused.key, refused.word
-        except InvalidInput as error:
-            key, word = ("year" if error.field == "year" else "lunar"), ""
-        known = {"first": days.FIRST_YEAR, "last": days.LAST_YEAR}
-        said = [
-            self._texts.say(one, f"refused_{key}", word=word, **known) for one in (context.language, "en")
-        ]
-        return Result(data={"error": said[1]}, text=said[0], is_error=True)
+        except SkillRefused as refused:
+            return refusal(refused, self._texts, context.language)
+        except InvalidInput as fault:
+            key = "year" if fault.field == "year" else "lunar"
+            known = {"first": days.FIRST_YEAR, "last": days.LAST_YEAR}
+            return refusal(SkillRefused(key, **known), self._texts, context.language)
 
     async def close(self) -> None:
         """Nothing is held."""
@@ -106,7 +95,7 @@ class HolidaysProvider:
         except ValueError:
             day = days.day_of(name, start)
         if day is None:
-            raise _Refused("day", name)
+            raise SkillRefused("day", word=name)
         left = (day - start).days
         language = context.language
         shown = self._date(day, language)
@@ -117,9 +106,9 @@ class HolidaysProvider:
     def _count(self, arguments: Mapping[str, Any], context: CallContext) -> Result:
         start, end = _date(arguments["start"]), _date(arguments["end"])
         if end < start:
-            raise _Refused("order")
+            raise SkillRefused("order")
         if (end - start).days > _LONGEST_SPAN:
-            raise _Refused("long", str(_LONGEST_SPAN))
+            raise SkillRefused("long", word=_LONGEST_SPAN)
         count = days.working_days(start, end)
         language = context.language
         values = {"start": self._date(start, language), "end": self._date(end, language), "days": count}
@@ -184,7 +173,7 @@ def _date(text: str) -> date:
     try:
         day = date.fromisoformat(text.strip())
     except ValueError:
-        raise _Refused("day", text.strip()) from None
+        raise SkillRefused("day", word=text.strip()) from None
     days.check_year(day.year)
     return day
 
