@@ -107,7 +107,8 @@ class Documents:
             written.append(text)
             yield Piece(text)
         if options.figures == "kept":
-            missing = sorted(known - figures("\n".join(written)))
+            first = material_of(occasion, options, requests=False)
+            missing = sorted(figures(first) - figures("\n".join(written)))
             if missing:
                 faults.append(texts("missing", figures=", ".join(missing[:12])))
         if faults:
@@ -115,10 +116,11 @@ class Documents:
             yield Piece(f"{_END}{texts('look_at')}**\n{lines}")
 
 
-def material_of(occasion: Occasion, options: Options) -> str:
-    """The values of the source fields and what the person wrote."""
+def material_of(occasion: Occasion, options: Options, *, requests: bool = True) -> str:
+    """The values of the source fields and what the person wrote, without `requests` only at first."""
     values = [occasion.form.values.get(name, "") for name in options.sources]
-    return "\n".join([*(value for value in values if value), *occasion.said("user")])
+    written = occasion.said("user") if requests else occasion.said("user")[:1]
+    return "\n".join([*(value for value in values if value), *written])
 
 
 async def _write(

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from difflib import SequenceMatcher
 from typing import Any
 
-from malmoi.assist.templates.flows.wording import squeezed
+from malmoi.assist.templates.flows.wording import figures, squeezed
 
 _NOTE = "quiz"
 _CIRCLED = "①②③④⑤⑥⑦⑧⑨"
@@ -86,8 +86,10 @@ def is_right(asked: Asked, said: str) -> bool:
     key, text = squeezed(asked.key), squeezed(said[:_LONGEST])
     if not key or not text:
         return False
+    if figures(asked.key) and figures(asked.key) != figures(said):
+        return False
     if key == text or (len(key) >= 2 and key in text and len(text) <= len(key) + 12):
         return True
-    if key.isdecimal() or len(key) < 4:
-        return False  # a slip in a number or a short word makes another one
+    if len(key) < 4:
+        return False  # a slip in a short word makes another one
     return SequenceMatcher(None, key, text).ratio() >= _CLOSE
