@@ -4,6 +4,7 @@ import { said, t } from '../shell/i18n.js';
 import { Mark } from '../shell/icons.js';
 import { chosenPersona } from './store.js';
 import { send } from './conversation.js';
+import { TemplateGallery } from './template-gallery.js';
 
 const SUGGESTIONS = ['write', 'learn', 'code', 'translate'];
 
@@ -17,5 +18,6 @@ export function Empty() {
       <ul class="suggestions">${SUGGESTIONS.map((name) => html`
         <li key=${name}><button type="button" onClick=${() => send(t(`empty.${name}_text`))}>
           <strong>${t(`empty.${name}`)}</strong><span>${t(`empty.${name}_text`)}</span></button></li>`)}</ul>
+      <${TemplateGallery} />
     </section>`;
 }

@@ -9,6 +9,7 @@ import { current } from './store.js';
 import { live, reveal, waiting } from './conversation.js';
 import { pathTo, versionsOf } from './tree.js';
 import { Reply, UserMessage } from './message.js';
+import { Starters } from './template-gallery.js';
 
 const NEAR = 80;
 
@@ -63,6 +64,7 @@ export function MessageList() {
           const View = message.role === 'user' ? UserMessage : Reply;
           return html`<${View} key=${message.id} message=${message} versions=${versions} />`;
         })}
+        ${path.length === 1 && path[0].finish_reason === 'opening' && html`<${Starters} />`}
         ${waiting.value && html`<div class="thinking" role="img" aria-label=${t('message.writing')}><i></i><i></i><i></i></div>`}
       </div>
     </div>

@@ -1,13 +1,13 @@
 /** One message: what was said, which version of it, and what can be done with it. */
 import { useSignal } from '@preact/signals';
 import { html } from '../shell/view.js';
-import { t } from '../shell/i18n.js';
+import { said, t } from '../shell/i18n.js';
 import { number } from '../shell/format.js';
 import { models } from '../shell/state.js';
 import { Icon, Mark } from '../shell/icons.js';
 import { notify } from '../shell/notices.js';
 import { live, regenerate, reload, send, showBranch, waiting } from './conversation.js';
-import { chosenModel } from './store.js';
+import { chosenModel, chosenPersona } from './store.js';
 import { Markdown } from './markdown-view.js';
 import { Reasoning } from './reasoning.js';
 import { EditBox } from './edit-box.js';
@@ -92,9 +92,11 @@ export function Reply({ message, versions }) {
   // A reply learns at its end which model wrote it; until then it is the chosen one.
   const name = message.model ?? (reply ? chosenModel.value?.name : null);
   const model = models.value?.find((item) => item.name === name)?.title ?? name;
+  // What a template says first, and what its flow says by itself, no model has written.
+  const isOpening = message.finish_reason === 'opening';
   return html`
     <article class=${`message reply ${reply ? 'streaming' : message.status}`} data-id=${message.id} aria-label=${t('message.reply')}>
-      <div class="author"><${Mark} /><span>${model ?? t('app.name')}</span></div>
+      <div class="author"><${Mark} /><span>${model ?? (said(chosenPersona.value?.name) || t('app.name'))}</span></div>
       ${reasoning && html`<${Reasoning} text=${reasoning} streaming=${Boolean(reply) && !content} />`}
       ${(content || !reply) && html`<${Markdown} text=${content} streaming=${Boolean(reply)} />`}
       ${reply && !content && !reasoning && html`<div class="thinking" role="img" aria-label=${t('message.writing')}><i></i><i></i><i></i></div>`}
@@ -105,8 +107,8 @@ export function Reply({ message, versions }) {
         <footer class="message-foot">
           <${Versions} ...${versions} />
           <${CopyButton} text=${content} />
-          <button type="button" class="icon-button small" aria-label=${t('message.regenerate')} title=${t('message.regenerate')} disabled=${busy}
-            onClick=${() => regenerate(message)}><${Icon} name="again" /></button>
+          ${!isOpening && html`<button type="button" class="icon-button small" aria-label=${t('message.regenerate')} title=${t('message.regenerate')} disabled=${busy}
+            onClick=${() => regenerate(message)}><${Icon} name="again" /></button>`}
           <${Figures} usage=${message.usage} />
         </footer>`}
     </article>`;

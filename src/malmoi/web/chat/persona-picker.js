@@ -22,7 +22,7 @@ export function PersonaPicker() {
     <${Popover} menu label=${t('persona.choose', { name: said(persona?.name) || t('persona.none') })} title=${t('persona.title')} className="picker persona" panelClass="menu" button=${button}>
       ${(/** @type {() => void} */ close) => html`
         <${MenuItem} checked=${!persona} onClick=${() => { pick(null); close(); }}>${t('persona.none')}<//>
-        ${personas.value.map((item) => html`<${MenuItem} key=${item.id} checked=${item.id === persona?.id}
+        ${personas.value.filter((item) => item.kind !== 'template' || item.id === persona?.id).map((item) => html`<${MenuItem} key=${item.id} checked=${item.id === persona?.id}
           onClick=${() => { pick(item.id); close(); }}>${said(item.name)}<small>${said(item.description)}</small><//>`)}
         <hr />
         ${persona && !persona.builtin && html`<${MenuItem} icon=${html`<${Icon} name="edit" />`} onClick=${() => { close(); editing.value = persona; }}>${t('persona.edit')}<//>`}

@@ -24,6 +24,8 @@ export const conversations = signal(/** @type {Conversation[]} */ ([]));
 export const nextCursor = signal(/** @type {string|null} */ (null));
 export const folders = signal(/** @type {{id: string, name: string, position: number}[]} */ ([]));
 export const personas = signal(/** @type {any[]} */ ([]));
+/** What a conversation can begin from. */
+export const templates = signal(/** @type {import('./templates.js').Template[]} */ ([]));
 /** The conversation on the screen. */
 export const current = signal(/** @type {import('./conversation.js').Open|null} */ (null));
 /** Choices made before the first message of a new conversation. */
@@ -71,12 +73,13 @@ function withoutDoubles(lists) {
 }
 
 export async function loadLists() {
-  const [page, folderPage, personaPage] = await Promise.all([
-    get('/chat/conversations?limit=60'), get('/chat/folders'), get('/chat/personas')]);
+  const [page, folderPage, personaPage, templatePage] = await Promise.all([
+    get('/chat/conversations?limit=60'), get('/chat/folders'), get('/chat/personas'), get('/chat/templates')]);
   conversations.value = page.items;
   nextCursor.value = page.next_cursor;
   folders.value = itemsOf(folderPage);
   personas.value = itemsOf(personaPage);
+  templates.value = itemsOf(templatePage);
 }
 
 /** @param {any} answer @returns {any[]} */

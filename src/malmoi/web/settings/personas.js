@@ -11,7 +11,7 @@ export function Personas() {
   return html`
     <p class="quiet">${t('persona.lead')}</p>
     <p><button type="button" class="button primary" onClick=${() => { editing.value = {}; }}><${Icon} name="plus" />${t('persona.new')}</button></p>
-    <ul class="lines">${personas.value.map((persona) => html`
+    <ul class="lines">${personas.value.filter((persona) => persona.kind !== 'template').map((persona) => html`
       <li key=${persona.id}><div><strong>${said(persona.name)}</strong>${persona.builtin && html` <span class="tag plain">${t('persona.builtin')}</span>`}<p class="quiet">${said(persona.description)}</p></div>
         <button type="button" class="button small" aria-label=${`${persona.builtin ? t('persona.copy') : t('persona.edit')}: ${said(persona.name)}`}
           onClick=${() => { editing.value = persona.builtin ? { ...persona, id: null } : persona; }}>${persona.builtin ? t('persona.copy') : t('persona.edit')}</button></li>`)}</ul>
