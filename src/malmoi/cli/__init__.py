@@ -15,9 +15,11 @@ from malmoi.core.errors import MalmoiError
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "serve": ("malmoi.cli.serve:serve", "Open the apps and the APIs."),
     "chat": ("malmoi.cli.chat:chat", "Talk to a model in the terminal."),
+    "templates": ("malmoi.cli.templates:templates", "Look at conversation templates, and test them."),
     "models": ("malmoi.cli.models:models", "List, add, verify and remove models."),
     "accounts": ("malmoi.cli.accounts:accounts", "Manage the people who may log in."),
     "keys": ("malmoi.cli.keys:keys", "Manage API keys."),
+    "documents": ("malmoi.cli.documents:documents", "Keep documents, and find what they say."),
     "run": ("malmoi.cli.run:run", "Run a recipe: from raw text to a model."),
     "runs": ("malmoi.cli.runs:runs", "List, show, compare and repeat runs."),
     "corpus": ("malmoi.cli.corpus:corpus", "Look at a corpus: what was kept, what was dropped, and why."),

@@ -32,7 +32,7 @@ class Terms(Protocol):
         self,
         session: AsyncSession,
         scopes: Sequence[str],
-        exact: Sequence[Term],
+        exact: Sequence[Sequence[Term]],
         morphemes: Sequence[str],
         limit: int,
     ) -> list[tuple[int, float]]:
@@ -41,7 +41,7 @@ class Terms(Protocol):
         Args:
             session: a transaction.
             scopes: a part must be of one of them.
-            exact: terms of titles and texts as `index_terms` makes them.
+            exact: runs of neighbouring terms of titles and texts, as `index_terms` makes them.
             morphemes: terms of the morphemes.
             limit: most parts.
         """

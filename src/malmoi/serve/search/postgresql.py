@@ -21,7 +21,7 @@ _COUNT = (
 )
 # The last argument of ts_rank, 1: a long text counts less.
 _FIND_ANY = (
-    "SELECT id, sum(weight * ts_rank('{0, 0.5, 1, 1}', terms, CAST(one AS tsquery), 1)) AS score "
+    "SELECT id, sum(weight * ts_rank('{0, 0.5, 1, 0.25}', terms, CAST(one AS tsquery), 1)) AS score "
     "FROM unnest(CAST(:queries AS text[]), CAST(:weights AS float8[])) AS asked(one, weight) "
     "JOIN TERMS ON terms @@ CAST(one AS tsquery) GROUP BY id ORDER BY score DESC, id LIMIT :limit"
 )
@@ -71,7 +71,7 @@ class PostgresqlTerms:
         self,
         session: AsyncSession,
         scopes: Sequence[str],
-        exact: Sequence[Term],
+        exact: Sequence[Sequence[Term]],
         morphemes: Sequence[str],
         limit: int,
     ) -> list[tuple[int, float]]:
@@ -79,7 +79,7 @@ class PostgresqlTerms:
         if not scopes or not (exact or morphemes):
             return []
         allowed = " | ".join(_quoted("@" + scope) for scope in scopes)
-        wanted = [_phrase([term], "AC") for term in exact]
+        wanted = [_phrase(phrase, "AC") for phrase in exact]
         wanted += [_phrase([Term(morpheme)], "B") for morpheme in morphemes]
         queries = [f"({allowed}) & {one}" for one in wanted]
         counted = await session.execute(self._count, {"queries": [f"({allowed})", *queries]})

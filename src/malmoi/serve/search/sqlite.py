@@ -14,7 +14,7 @@ _FIND = (
     "WHERE TERMS MATCH :query ORDER BY score DESC, rowid DESC LIMIT :limit"
 )
 _FIND_ANY = (
-    "SELECT rowid AS id, -bm25(TERMS, 0.0, 2.0, 2.0, 1.0) AS score FROM TERMS "
+    "SELECT rowid AS id, -bm25(TERMS, 0.0, 0.5, 2.0, 1.0) AS score FROM TERMS "
     "WHERE TERMS MATCH :query ORDER BY score DESC, rowid LIMIT :limit"
 )
 _PUT = (
@@ -67,7 +67,7 @@ class SqliteTerms:
         self,
         session: AsyncSession,
         scopes: Sequence[str],
-        exact: Sequence[Term],
+        exact: Sequence[Sequence[Term]],
         morphemes: Sequence[str],
         limit: int,
     ) -> list[tuple[int, float]]:
@@ -88,9 +88,9 @@ def match_expression(scope: str, query: Sequence[QueryWord]) -> str:
     return " AND ".join([f"scope : {_quoted(scope)}", *(f"({_word(word)})" for word in query)])
 
 
-def any_expression(scopes: Sequence[str], exact: Sequence[Term], morphemes: Sequence[str]) -> str:
+def any_expression(scopes: Sequence[str], exact: Sequence[Sequence[Term]], morphemes: Sequence[str]) -> str:
     """As `match_expression`, for parts of some scopes that have any of the terms."""
-    wanted = [f"{{title bigrams}} : {_phrase([term])}" for term in exact]
+    wanted = [f"{{title bigrams}} : {_phrase(phrase)}" for phrase in exact]
     wanted += [f"morphemes : {_quoted(morpheme)}" for morpheme in morphemes]
     allowed = " OR ".join(f"scope : {_quoted(scope)}" for scope in scopes)
     return f"({allowed}) AND ({' OR '.join(wanted)})"

@@ -1,0 +1,69 @@
+"""The questions of an evaluation: what is asked, of which document, and the words that answer it."""
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Literal, Self, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from malmoi.core.errors import InvalidInput
+
+Split: TypeAlias = Literal["dev", "test"]
+
+
+class Question(BaseModel):
+    """One question. Without a document, nothing in the collection answers it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    id: str = Field(min_length=1)
+    language: Literal["ko", "en"]
+    split: Split
+    """Ways of searching are chosen on dev; test is for the figures that are reported."""
+    question: str = Field(min_length=1)
+    document: str | None
+    """The name of the document, as in the collection."""
+    answer: str | None
+    """Words of the document that answer the question."""
+
+    @model_validator(mode="after")
+    def _check_has_both(self) -> Self:
+        if (self.document is None) != (self.answer is None):
+            raise ValueError("a question has a document and an answer, or neither")
+        return self
+
+    @property
+    def is_answerable(self) -> bool:
+        """Whether a document answers it."""
+        return self.document is not None
+
+
+def load_questions(path: Path | None = None) -> list[Question]:
+    """Questions from a file of JSON lines; None: those of the package.
+
+    Raises:
+        InvalidInput: a line is no question, or an id stands twice; the message names the line.
+    """
+    if path is None:
+        text = (files("malmoi.serve.documents.evaluation") / "questions.jsonl").read_text(encoding="utf-8")
+    else:
+        try:
+            text = path.read_text(encoding="utf-8")
+        except OSError as error:
+            raise InvalidInput(f"{path} cannot be read: {error.strerror}.", field="questions") from error
+    found: dict[str, Question] = {}
+    name = str(path or "questions.jsonl")
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            question = Question.model_validate_json(line)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(map(str, first["loc"]))
+            where = f"line {number}" + (f", {place}" if place else "")
+            raise InvalidInput(f"{name}: {where}: {first['msg']}.") from error
+        if question.id in found:
+            raise InvalidInput(f"{name}: line {number}: {question.id!r} is there already.")
+        found[question.id] = question
+    return list(found.values())
