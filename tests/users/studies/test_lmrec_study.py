@@ -104,6 +104,21 @@ def test_settings_are_checked_before_anything_is_fitted() -> None:
     assert settings_for(StudySettings(), {"num_steps": 5}).lmrec == {"num_steps": 5}
 
 
+def test_a_row_may_have_settings_of_its_own() -> None:
+    asked = {"num_steps": 5, "lmrec-lm.learning_rate": 0.5, "pretrain.num_steps": 7}
+    settings = settings_for(StudySettings(baselines=()), asked)
+    rows = {row.name: row.settings for row in build_variants(settings, None)}
+    assert rows["lmrec-lm"] == {"num_steps": 5, "learning_rate": 0.5, "objective": "rec"}
+    assert rows["pretrain"]["num_steps"] == 7
+    assert rows["pretrain-then-finetune"] == {"num_steps": 5, "objective": "rec"}
+    with pytest.raises(InvalidInput, match=r"lmrec-lm\.learning_rate"):
+        settings_for(StudySettings(), {"lmrec-lm.learning_rate": -1})
+    with pytest.raises(InvalidInput, match="no row bert"):
+        list(build_variants(settings_for(StudySettings(), {"bert.num_steps": 5}), None))
+    with pytest.raises(InvalidInput, match="objective"):
+        list(build_variants(settings_for(StudySettings(), {"lmrec.objective": "lm"}), None))
+
+
 def test_the_command(tmp_path: Path) -> None:
     with Store(tmp_path / "home" / "store").new_artifact("logs", "demo") as folder:
         _logs().save(folder)

@@ -41,7 +41,8 @@ from malmoi.cli.options import home_option
     "overrides",
     multiple=True,
     metavar="KEY=VALUE",
-    help="Change one setting of every LMRec, such as num_steps=500. Repeatable.",
+    help="Change one setting of every LMRec, such as num_steps=500, or of one row, such as "
+    "lmrec-lm.learning_rate=0.002. Repeatable.",
 )
 @click.option("--name", default="lmrec-study", show_default=True, help="Name of the report.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")

@@ -5,9 +5,10 @@
     pretrain-then-finetune    as many steps of L1, then as many of L2
     70:30 (and so on)         lmrec whose L1 reads 70 % of its rows from the task's logs, the rest from others
 
-Every fit has the same number of steps at most, the same loaders, and stops by the same validation cases; all
-are asked the same cases, full ranking, and are compared user by user with a paired bootstrap. What is done is
-kept under `work`: a study that was killed goes on with the first fit that is missing.
+Every fit has the same number of steps at most, the same loaders, and stops by the same validation cases, so
+joint training and one after the other read as many rows for L1 and as many pairs for L2. All are asked the
+same cases, full ranking, and are compared user by user with a paired bootstrap. What is done is kept under
+`work`: a study that was killed goes on with the first fit that is missing.
 """
 
 import json
@@ -38,6 +39,8 @@ class StudySettings(UserModelSettings):
 
     lmrec: dict[str, Any] = Field(default_factory=dict)
     """Settings of every LMRec; objective, start_from, agnostic and specific_share are the study's."""
+    own: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """More settings of single rows, by name; "pretrain" is the first part of pretrain-then-finetune."""
     split: Literal["cold-users", "leave-one-out"] = "cold-users"
     """Ask users whom no fit has seen, or everybody for the last event."""
     share: float = Field(0.2, gt=0, le=0.4)
@@ -127,24 +130,32 @@ def build_variants(settings: StudySettings, agnostic: Path | None) -> Iterator[V
     """The rows of the study in the order in which they are fitted.
 
     Raises:
-        InvalidInput: the base settings hold one that the study sets itself.
+        InvalidInput: the settings hold one that the study sets itself, or name a row that there is not.
     """
-    own = {"objective", "start_from", "agnostic", "specific_share", "train"} & settings.lmrec.keys()
-    if own:
+    given = set(settings.lmrec).union(*settings.own.values())
+    taken = {"objective", "start_from", "agnostic", "specific_share", "train"} & given
+    if taken:
         raise InvalidInput(
-            f"the study sets {', '.join(sorted(own))} itself.", fix="Leave it out of the settings of lmrec."
+            f"the study sets {', '.join(sorted(taken))} itself.", fix="Leave it out of the settings of lmrec."
         )
-    base = dict(settings.lmrec)
     for kind in settings.baselines:
         yield Variant(kind, kind, {})
-    yield Variant(FIRST, "lmrec", {**base, "objective": "rec"})
-    yield Variant(JOINT, "lmrec", {**base, "objective": "joint"})
-    yield Variant(_PRETRAINED, "lmrec", {**base, "objective": "lm"})
-    yield Variant(STAGED, "lmrec", {**base, "objective": "rec"}, after=_PRETRAINED)
+    rows: dict[str, dict[str, Any]] = {
+        FIRST: {"objective": "rec"},
+        JOINT: {"objective": "joint"},
+        _PRETRAINED: {"objective": "lm"},
+        STAGED: {"objective": "rec"},
+    }
     if agnostic is not None:
         for share in settings.ratios:
             mixed = {"objective": "joint", "agnostic": str(agnostic), "specific_share": share}
-            yield Variant(ratio_name(share), "lmrec", {**base, **mixed})
+            rows[ratio_name(share)] = mixed
+    strange = sorted(settings.own.keys() - rows.keys())
+    if strange:
+        raise InvalidInput(f"the study has no row {strange[0]}.", fix=f"Name one of {', '.join(rows)}.")
+    for name, row in rows.items():
+        values = {**settings.lmrec, **settings.own.get(name, {}), **row}
+        yield Variant(name, "lmrec", values, after=_PRETRAINED if name == STAGED else None)
 
 
 def ratio_name(share: float) -> str:
@@ -264,16 +275,27 @@ def _compared(
 def settings_for(settings: StudySettings, overrides: Mapping[str, Any]) -> StudySettings:
     """The settings with more of LMRec's, checked at once and not after the first fits.
 
+    Args:
+        settings: of the study.
+        overrides: by name; "row.name" is of that row alone.
+
     Raises:
         InvalidInput: LMRec has no such setting, or the value is not allowed.
     """
     from pydantic import ValidationError
 
-    changed = settings.model_copy(update={"lmrec": {**settings.lmrec, **overrides}})
-    try:
-        build_user_models().get("lmrec").settings_type.model_validate(changed.lmrec)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise InvalidInput(f"lmrec.{place}: {first['msg']}.", field=f"lmrec.{place}") from error
+    every = {key: value for key, value in overrides.items() if "." not in key}
+    own = {name: dict(values) for name, values in settings.own.items()}
+    for key, value in overrides.items():
+        row, dot, name = key.rpartition(".")
+        if dot:
+            own.setdefault(row, {})[name] = value
+    changed = settings.model_copy(update={"lmrec": {**settings.lmrec, **every}, "own": own})
+    for row, values in {"lmrec": {}, **own}.items():
+        try:
+            build_user_models().get("lmrec").settings_type.model_validate({**changed.lmrec, **values})
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = f"{row}.{'.'.join(map(str, first['loc']))}"
+            raise InvalidInput(f"{place}: {first['msg']}.", field=place) from error
     return changed
