@@ -119,7 +119,13 @@ class _Child:
             stderr=subprocess.PIPE,
             cwd="/",
             # Nothing of ours leaks in; numeric libraries reserve address space for every thread they start.
-            env={"PATH": os.defpath, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+            # Some ask for threads by number; the limit holds for them as well.
+            env={
+                "PATH": os.defpath,
+                "OMP_NUM_THREADS": "1",
+                "OMP_THREAD_LIMIT": "1",
+                "OPENBLAS_NUM_THREADS": "1",
+            },
             start_new_session=True,
         )
 

@@ -85,7 +85,15 @@ def _confine() -> None:
         "/usr/lib64",
         "/usr/local/lib",
     ]
-    harmless = ["/dev/urandom", "/dev/zero", "/usr/share/zoneinfo"]
+    # The last three: what Tesseract knows of languages.
+    harmless = [
+        "/dev/urandom",
+        "/dev/zero",
+        "/usr/share/zoneinfo",
+        "/usr/share/tesseract-ocr",
+        "/usr/share/tessdata",
+        "/usr/share/tesseract",
+    ]
     try:
         confine([*installed, *python, *libraries, *harmless], writable=[os.devnull])
     except CannotConfine as error:

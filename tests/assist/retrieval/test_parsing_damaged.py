@@ -23,7 +23,7 @@ def files() -> dict[str, tuple[str, bytes]]:
     return made_files.every_format()
 
 
-@pytest.mark.parametrize("kind", sorted(known_formats()))
+@pytest.mark.parametrize("kind", sorted(set(known_formats()) - {"image"}))
 @pytest.mark.parametrize("how", ["truncations", "mutations"])
 def test_damage_never_crashes(how: str, kind: str, files: dict[str, tuple[str, bytes]]) -> None:
     name, content = files[kind]

@@ -62,7 +62,7 @@ def check(document: Document) -> None:
     assert Document.from_json(document.to_json()) == document
 
 
-@pytest.mark.parametrize("kind", sorted(known_formats()))
+@pytest.mark.parametrize("kind", sorted(set(known_formats()) - {"image"}))
 def test_every_format_is_found_by_its_content(kind: str, documents: Mapping[str, Document]) -> None:
     document = documents[kind]
     check(document)

@@ -50,15 +50,13 @@ def hwp_header(flags: int, version: int = 0x05010000) -> bytes:
         (zipped({"a.txt": "x"}), "a.docx", "a zip archive"),
         (b"MZ\x90\x00\x03\x00\x00\x00\x04\x00\x00\x00" + bytes(200), "a.docx", "a Windows program"),
         (b"\x7fELF\x02\x01\x01" + bytes(100), "a.pdf", "a program"),
-        (b"\x89PNG\r\n\x1a\n" + bytes(100), "a.png", "a picture"),
-        (b"\xff\xd8\xff\xe0" + bytes(100), "a.txt", "a picture"),
         (b"{\\rtf1 hello}", "a.rtf", "an RTF document"),
         (b"HWP Document File V3.00 \x1a\x01\x02\x03\x04\x05", "a.hwp", "an HWP 3 document"),
         (bytes(range(256)) * 40, "a.txt", "binary data"),
         (zipped({"mimetype": "application/vnd.oasis.opendocument.text"}), "a.odt", "opendocument.text"),
         (zipped({"[Content_Types].xml": "<x/>", "xl/workbook.bin": "x"}), "a.xlsb", "binary Excel"),
     ],
-    ids=["zip", "exe", "elf", "png", "jpg", "rtf", "hwp3", "bytes", "odt", "xlsb"],
+    ids=["zip", "exe", "elf", "rtf", "hwp3", "bytes", "odt", "xlsb"],
 )
 async def test_what_is_no_document_is_named(content: bytes, name: str, what: str) -> None:
     error = await refused(content, name)
@@ -128,28 +126,6 @@ async def test_empty_files() -> None:
     assert caught.value.reason == "empty"
     assert (await refused(b" \n\n ", "a.txt")).reason == "empty"
     assert (await refused(pdf([[]]), "a.pdf")).reason == "empty"
-
-
-async def test_a_pdf_of_pictures_says_so() -> None:
-    picture = (
-        b"<< /Type /XObject /Subtype /Image /Width 1 /Height 1 /BitsPerComponent 8 /ColorSpace /DeviceGray "
-        b"/Length 1 >>\nstream\n\x80\nendstream"
-    )
-    page = (
-        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 99 99] /Contents 5 0 R "
-        b"/Resources << /XObject << /I 4 0 R >> >> >>"
-    )
-    content = b"<< /Length 28 >>\nstream\nq 99 0 0 99 0 0 cm /I Do Q  \nendstream"
-    objects = {
-        1: b"<< /Type /Catalog /Pages 2 0 R >>",
-        2: b"<< /Type /Pages /Count 2 /Kids [3 0 R 3 0 R] >>",
-        3: page,
-        4: picture,
-        5: content,
-    }
-    error = await refused(assembled(objects), "scan.pdf")
-    assert error.reason == "empty"
-    assert "Pages 1-2 of 2 without text: a picture" in error.message
 
 
 async def test_another_name_is_remarked() -> None:

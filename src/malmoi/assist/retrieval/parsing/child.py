@@ -5,7 +5,7 @@ imported, which the readers do when they are called.
 """
 
 import base64
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from malmoi.assist.retrieval.parsing import (
@@ -17,6 +17,7 @@ from malmoi.assist.retrieval.parsing import (
     markdown,
     notebook,
     pdf,
+    picture,
     plain,
     slides,
     web,
@@ -36,6 +37,7 @@ _BINARY: Mapping[str, Callable[[bytes, Writer, ParseLimits], None]] = {
     "pptx": slides.read,
     "hwpx": hwpx.read,
     "hwp": hwp5.read,
+    "image": picture.read,
 }
 _TEXT: Mapping[str, Callable[[str, Writer], None]] = {
     "txt": plain.read,
@@ -46,21 +48,25 @@ _TEXT: Mapping[str, Callable[[str, Writer], None]] = {
 }
 
 
-def read(content: str, name: str, limits: Mapping[str, Any]) -> Mapping[str, Any]:
+def read(
+    content: str, name: str, limits: Mapping[str, Any], recognise: Sequence[int] = ()
+) -> Mapping[str, Any]:
     """Read a file.
 
     Args:
         content: its bytes in base64.
         name: for messages, and to tell kinds of text apart.
         limits: the fields of `ParseLimits`.
+        recognise: pages whose pictures are to be read, as `waiting` of an earlier answer lists them.
 
     Returns:
-        What `parse.parse_file` makes a document of.
+        What `parse.parse_file` makes a document of. `waiting` are pages that are pictures and could be read;
+        it comes alone where there is nothing else in the file.
     """
     data = base64.b64decode(content)
     bounds = ParseLimits(**limits)
     found, decoded = detect.detect(data, name, bounds)
-    writer = Writer(found, name=name, characters=bounds.characters, blocks=bounds.blocks)
+    writer = Writer(found, name=name, characters=bounds.characters, blocks=bounds.blocks, recognise=recognise)
     try:
         _read(found, data, decoded, writer, bounds)
     except RecursionError as error:

@@ -72,7 +72,7 @@ def detect(content: bytes, name: str, limits: ParseLimits) -> tuple[str, Decoded
         if content.startswith(magic, offset) and (len(magic) > 2 or _is_binary(content)):
             _refuse(name, what)
     if any(content.startswith(magic, at) for at, magic in _IMAGES) and _is_binary(content):
-        _refuse(name, "a picture", fix="Pictures need text recognition, which is not part of this version.")
+        return "image", None
     if _is_binary(content) and not content.startswith((b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")):
         decoded = decode(content)
         if not decoded.charset.startswith("utf-16"):

@@ -1,4 +1,4 @@
-"""The formats that can be read, and what people call them."""
+"""The formats that can be read, and what people call them. Pictures need Tesseract on the machine."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -40,6 +40,12 @@ _FORMATS = (
     FormatInfo("hwpx", "HWPX", (".hwpx",), ("application/hwp+zip", "application/vnd.hancom.hwpx")),
     FormatInfo("hwp", "HWP 5", (".hwp",), ("application/x-hwp", "application/vnd.hancom.hwp")),
     FormatInfo("eml", "e-mail", (".eml",), ("message/rfc822",)),
+    FormatInfo(
+        "image",
+        "picture",
+        (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff"),
+        ("image/png", "image/jpeg", "image/webp", "image/gif", "image/bmp", "image/tiff"),
+    ),
     FormatInfo("ipynb", "Jupyter notebook", (".ipynb",), ("application/x-ipynb+json",)),
 )
 

@@ -19,6 +19,8 @@ class ParseLimits:
         unpacked_bytes: all of an archive, or of the compressed streams of an hwp file, unpacked.
         ratio: unpacked to packed bytes of one entry. It holds from the first unpacked megabyte on: short
             entries are often more regular than that without harm.
+        pictures: pages that are pictures whose text is recognised, where Tesseract is installed; 0: none.
+        seconds_per_picture: processor time that each of them has on top.
         must_confine: refuse to read where the kernel cannot shut the child in (see `core.confine`). When
             False, such a machine reads files in a child with limits and, where possible, no network.
     """
@@ -33,8 +35,11 @@ class ParseLimits:
     entries: int = 10_000
     unpacked_bytes: int = 200 << 20
     ratio: int = 100
+    pictures: int = 50
+    seconds_per_picture: float = 20.0
     must_confine: bool = False
 
-    def cpu_seconds(self, size: int) -> int:
-        """Processor time for a file of `size` bytes."""
-        return max(1, round(self.seconds + self.seconds_per_megabyte * size / 1e6))
+    def cpu_seconds(self, size: int, pictures: int = 0) -> int:
+        """Processor time for a file of `size` bytes with so many pictures to be recognised."""
+        on_top = self.seconds_per_megabyte * size / 1e6 + self.seconds_per_picture * pictures
+        return max(1, round(self.seconds + on_top))

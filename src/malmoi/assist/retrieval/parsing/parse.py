@@ -53,18 +53,33 @@ async def parse_file(content: bytes, *, name: str, limits: ParseLimits | None = 
         "name": name,
         "limits": asdict(limits),
     }
-    try:
-        told = await _run(arguments, limits, len(content), confined=True)
-    except Unsupported:
-        if limits.must_confine:
-            raise
-        told = await _run(arguments, limits, len(content), confined=False)
+    told = await _read(arguments, limits, len(content))
+    if (waiting := _waiting(told)) and limits.pictures:
+        told = await _read({**arguments, "recognise": waiting[: limits.pictures]}, limits, len(content))
     # A second for the longest documents: not in the event loop.
     return await asyncio.to_thread(checked, told, name, limits)
 
 
+async def _read(arguments: Mapping[str, Any], limits: ParseLimits, size: int) -> Any:
+    """Shut in where that is possible."""
+    try:
+        return await _run(arguments, limits, size, confined=True)
+    except Unsupported:
+        if limits.must_confine:
+            raise
+        return await _run(arguments, limits, size, confined=False)
+
+
+def _waiting(told: Any) -> list[int]:
+    """The pages that the child could read with text recognition, in a run of its own with more time."""
+    waiting = told.get("waiting", []) if isinstance(told, dict) else []
+    if not isinstance(waiting, list) or not all(type(page) is int and page > 0 for page in waiting):
+        return []
+    return waiting
+
+
 async def _run(arguments: Mapping[str, Any], limits: ParseLimits, size: int, *, confined: bool) -> Any:
-    cpu_seconds = limits.cpu_seconds(size)
+    cpu_seconds = limits.cpu_seconds(size, len(arguments.get("recognise", ())))
     child = Limits(
         # A busy machine may give the child a fraction of a processor.
         seconds=4.0 * cpu_seconds + 10,

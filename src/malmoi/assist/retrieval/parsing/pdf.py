@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from itertools import islice
 from typing import Any
 
-from malmoi.assist.retrieval.parsing import pdflayout
+from malmoi.assist.retrieval.parsing import pdflayout, recognition
 from malmoi.assist.retrieval.parsing.limits import ParseLimits
-from malmoi.assist.retrieval.parsing.pdflayout import Line, squeezed
+from malmoi.assist.retrieval.parsing.pdflayout import Line, recognised_lines, squeezed
+from malmoi.assist.retrieval.parsing.recognition import LONGEST_SIDE, UNSURE, Picture
 from malmoi.assist.retrieval.parsing.writer import Writer
 from malmoi.core.errors import DocumentUnreadable, MissingExtra
 
@@ -23,6 +24,7 @@ _PROPERTIES = {
 }
 _DATE = re.compile(r"D:(\d{4})(\d\d)?(\d\d)?")
 _MAY_COPY = 1 << 4  # of the permissions of an encrypted file (ISO 32000-1, table 22)
+_DOTS_PER_INCH = 200
 _FEW_WORDS = 10  # characters; a page with fewer, and with a picture, is one
 _MOST_BOOKMARKS = 5000
 _LONGEST_LINE = 100_000
@@ -60,6 +62,9 @@ def read(content: bytes, writer: Writer, limits: ParseLimits) -> None:
         writer.remark("Its author asks that text not be copied out of it.")
     pages: list[list[Line]] = []
     pictures: list[int] = []
+    recognised: list[int] = []
+    doubtful: list[int] = []
+    reader = recognition.recogniser() if writer.recognise else None
     left = 2 * writer.left
     for number in range(count):
         try:
@@ -72,8 +77,19 @@ def read(content: bytes, writer: Writer, limits: ParseLimits) -> None:
         left -= sum(len(line.text) for line in lines)
         pages.append(lines)
         if sum(len(line.text.strip()) for line in lines) < _FEW_WORDS and _has_picture(page, raw):
-            pictures.append(number + 1)
+            if reader is not None and number + 1 in writer.recognise:
+                found = reader.read(_drawn(page))
+                pages[-1] = recognised_lines(found.text, page.get_height())
+                (recognised if found.confidence >= UNSURE else doubtful).append(number + 1)
+            else:
+                pictures.append(number + 1)
         page.close()
+    if pictures and limits.pictures and not writer.recognise and recognition.is_installed():
+        writer.waiting = pictures
+    if recognised:
+        writer.remark(f"{_listed(recognised)}: text recognised in a picture, which may hold mistakes.")
+    if doubtful:
+        writer.remark(f"{_listed(doubtful)}: text recognised in a picture, which is doubtful.")
     if pictures:
         writer.remark(
             f"{_listed(pictures)} of {count} without text: a picture that would need text recognition."
@@ -114,6 +130,18 @@ def _lines(page: Any, raw: Any, left: int, writer: Writer) -> list[Line]:
         start = end + 2
     text_page.close()
     return lines
+
+
+def _drawn(page: Any) -> Picture:
+    """A page in grey, large enough for recognition and no larger."""
+    width, height = page.get_size()
+    scale = min(_DOTS_PER_INCH / 72, LONGEST_SIDE / max(width, height, 1.0))
+    bitmap = page.render(scale=scale, grayscale=True)
+    drawn = Picture(
+        bytes(bitmap.buffer), bitmap.width, bitmap.height, bitmap.stride, max(round(72 * scale), 70)
+    )
+    bitmap.close()
+    return drawn
 
 
 def _text(text_page: Any, count: int, raw: Any) -> str:

@@ -28,6 +28,7 @@ _LONGEST_HEADING = 120
 _HYPHEN = "\ufffe"  # pdfium's sign for a hyphen that it has joined
 _MOST_COLUMNS = 4
 _MOST_SORTED = 3000  # lines of a page that is worth sorting
+_LEADING = 14.0  # points from line to line of recognised text
 _DEEPEST_CUT = 12
 _ITEM = re.compile(
     r"\s*(?:[-*•·▪◦○●■□▶※]\s|\(?(?:\d{1,3}|[가나다라마바사아자차카타파하])\)\s|(?:\d{1,3}|[가나라마바])\.\s|[①-⑳]|제\s?\d{1,3}\s?[조장절항])"
@@ -51,6 +52,18 @@ class Line:
 def squeezed(text: str) -> str:
     """Without white space, for comparing."""
     return "".join(text.split())
+
+
+def recognised_lines(text: str, height: float) -> list[Line]:
+    """Lines of recognised text, set so that its empty lines divide paragraphs."""
+    lines: list[Line] = []
+    bottom = height * (1 - 2 * _EDGE)
+    for words in text.split("\n"):
+        # An empty line is so far that it never counts for a usual step.
+        bottom -= _LEADING if words.strip() else 4 * _LEADING
+        if words.strip():
+            lines.append(Line(words.strip(), 0.0, 1.0, bottom + 10, bottom, 10.0, height))
+    return lines
 
 
 def write(pages: Sequence[list[Line]], bookmarks: Mapping[int, Mapping[str, int]], writer: Writer) -> None:

@@ -1,6 +1,6 @@
 """Blocks are written one behind another; their offsets come out right by construction."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from malmoi.assist.retrieval.document import BlockKind
@@ -20,13 +20,24 @@ class Writer:
         name: of the file, for messages.
         characters: how long the text may become.
         blocks: how many there may be.
+        recognise: pages that are pictures whose text is to be recognised now.
     """
 
-    def __init__(self, format: str, *, name: str, characters: int, blocks: int = 300_000) -> None:
+    def __init__(
+        self,
+        format: str,
+        *,
+        name: str,
+        characters: int,
+        blocks: int = 300_000,
+        recognise: Collection[int] = (),
+    ) -> None:
         self.format = format
         self.name = name
         self.title = ""  # where it is known better than by the file's properties or the first heading
         self.pages: int | None = None
+        self.recognise = frozenset(recognise)
+        self.waiting: list[int] = []  # pages whose text could be recognised, if that were asked for
         self._most = characters
         self._most_blocks = blocks
         self._parts: list[str] = []
@@ -106,6 +117,8 @@ class Writer:
 
     def finish(self) -> Mapping[str, Any]:
         """Plain values for the parent process. Cells are not told: they are the text between tabs."""
+        if self.is_empty and self.waiting:
+            return {"waiting": self.waiting}
         if self.is_empty:
             raise DocumentUnreadable(
                 " ".join([f"{self.name!r} holds no text.", *self._remarks[:3]]), reason="empty"
@@ -121,6 +134,7 @@ class Writer:
             "pages": self.pages,
             "properties": self._properties,
             "remarks": remarks,
+            "waiting": self.waiting,
         }
 
     def _write(self, kind: BlockKind, text: str, level: int, page: int | None, place: str) -> None:
