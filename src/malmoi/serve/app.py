@@ -32,6 +32,7 @@ from malmoi.serve.pages import mount_pages
 from malmoi.serve.reference import describe, reference_router
 from malmoi.serve.security import Security
 from malmoi.serve.services import Services
+from malmoi.serve.skills import RoutingVectors, Skills, skills_router
 from malmoi.serve.studio import OlderPrefixes, studio_router
 from malmoi.serve.usage import usage_router
 from malmoi.serve.users import Users, users_router
@@ -130,6 +131,7 @@ def create_app(
     app.include_router(identity_router(services.identity))
     app.include_router(usage_router(services.db))
     app.include_router(documents_router(services.documents))
+    app.include_router(skills_router(services.skills, settings.http))
     for each in apps:
         app.include_router(each.router(services))
     if settings.http.docs:
@@ -177,18 +179,23 @@ def _build_services(
     )
     metering = Metering(db, settings)
     metrics = Metrics(admission)
+    inference = Inference(pool, admission, metering, metrics, Guards(settings.guard, home))
+    documents = Documents(db, pool, settings.documents, home)
     return Services(
         settings=settings,
         db=db,
         catalog=catalog,
         engines=pool,
-        inference=Inference(pool, admission, metering, metrics, Guards(settings.guard, home)),
+        inference=inference,
         identity=Identity(db, settings),
         metering=metering,
         metrics=metrics,
         downloads=Downloads(catalog, on_done=pool.installed),
         users=Users(home, settings.users, metering),
-        documents=Documents(db, pool, settings.documents, home),
+        documents=documents,
+        skills=Skills(
+            db, home, settings.skills, inference, documents, RoutingVectors(pool, settings.documents.embedder)
+        ),
         health=Health(),
     )
 
@@ -224,6 +231,8 @@ def _lifespan(
             stack.push_async_callback(services.users.close)
             await services.documents.start()
             stack.push_async_callback(services.documents.close)
+            await services.skills.start()
+            stack.push_async_callback(services.skills.close)
             for each in apps:
                 await each.start(services)
                 stack.push_async_callback(each.stop)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from malmoi.assist.guard import Report
     from malmoi.serve.limits import LimitStatus
 
-Source: TypeAlias = Literal["openai", "studio", "chat", "redteam"]
+Source: TypeAlias = Literal["openai", "studio", "chat", "redteam", "skills"]
 
 _BYTES_PER_TOKEN = 3  # for the estimate that is reserved before the engine has counted
 _TOKENS_PER_MESSAGE = 8  # what a template adds to a turn

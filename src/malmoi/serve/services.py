@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from malmoi.serve.metrics import Metrics
     from malmoi.serve.models import Downloads
     from malmoi.serve.settings import ServeSettings
+    from malmoi.serve.skills import Skills
     from malmoi.serve.users.work import Users
 
 
@@ -40,6 +41,7 @@ class Services:
         downloads: model downloads under way.
         users: the models and vectors of users.
         documents: collections of documents, and the search in them.
+        skills: what a model can have done for a person, and the runs of it.
         health: whether the server is ready, or is draining.
     """
 
@@ -54,4 +56,5 @@ class Services:
     downloads: Downloads
     users: Users
     documents: Documents
+    skills: Skills
     health: Health

@@ -135,6 +135,33 @@ class DocumentSettings(_Section):
     """Memory for vectors; collections that were not searched for longest make room."""
 
 
+class SkillSettings(_Section):
+    """What skills may reach and use."""
+
+    trusted_hosts: tuple[str, ...] = ()
+    """Hosts ("host" or "host:port") that skills may reach although they are not on the public internet, also
+    over plain http and at any port."""
+    allow_http: bool = False
+    """Let skills reach public hosts over plain http; else only https."""
+    ports: tuple[int, ...] = (443,)
+    """Ports of public hosts that skills may reach."""
+    base_urls: dict[str, str] = Field(default_factory=dict)
+    """Addresses of real providers instead of those of the manifests: name of the skill -> address."""
+    key_file: Path | None = None
+    """File with the key that seals people's credentials; none: skills.key under the home, made when it is
+    needed. Servers on one database share it."""
+    steps: int = Field(4, ge=1, le=20)
+    """Calls in one run."""
+    run_seconds: float = Field(180.0, gt=0)
+    """Seconds a run may take, the model's answer included."""
+    call_seconds: float = Field(30.0, gt=0)
+    """Seconds one call may take."""
+    run_tokens: int = Field(16_000, ge=1)
+    """Tokens of prompts and answers in one run."""
+    always_tell: bool = False
+    """Let the model add to answers that a skill has given in its own words."""
+
+
 class DatabaseSettings(_Section):
     """Where conversations, accounts and usage are kept."""
 
@@ -163,6 +190,8 @@ class ServeSettings(_Section):
     """Which models of users are served, and how."""
     documents: DocumentSettings = DocumentSettings()
     """How documents are kept and found."""
+    skills: SkillSettings = SkillSettings()
+    """What skills may reach and use."""
     database: DatabaseSettings = DatabaseSettings()
     """Where conversations, accounts and usage are kept."""
 

@@ -9,6 +9,7 @@ from malmoi.core.errors import ConfigError
 from malmoi.serve.db import Base, Database, tables
 from malmoi.serve.db.migrate import alembic_config, current_revisions, differences
 from malmoi.serve.documents.tables import StoredDocument
+from malmoi.serve.skills.tables import SkillRunRow
 
 APP_REVISION = '''
 """An app's first table, which refers to the server's."""
@@ -54,7 +55,7 @@ def test_each_branch_has_one_head() -> None:
 
 
 async def test_the_tables_are_those_that_the_code_declares(database: Database) -> None:
-    assert tables.Account.metadata is StoredDocument.metadata is Base.metadata
+    assert tables.Account.metadata is StoredDocument.metadata is SkillRunRow.metadata is Base.metadata
     own = {table.name for table in Base.metadata.sorted_tables if table.name in SERVER_TABLES}
     assert own == SERVER_TABLES
 
@@ -81,6 +82,14 @@ SERVER_TABLES = {
     "document_members",
     "documents",
     "document_passages",
+    "skill_uploads",
+    "skill_switches",
+    "skill_credentials",
+    "skill_runs",
+    "skill_stages",
+    "skill_files",
+    "skill_approvals",
+    "skill_audit",
 }
 # Tables that no class declares: those behind the full-text index.
 TERMS = {f"document_terms{end}" for end in ("", "_config", "_content", "_data", "_docsize", "_idx")}

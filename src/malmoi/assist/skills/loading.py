@@ -16,6 +16,7 @@ from malmoi.assist.skills.finding import Finding, refuse_errors
 from malmoi.assist.skills.limits import SkillLimits
 from malmoi.assist.skills.manifest import Auth, OperationText, Skill
 from malmoi.assist.skills.openapi import Api, ApiDocument, OpenApiProvider, read_api, read_document
+from malmoi.assist.skills.openapi.provider import Way
 from malmoi.assist.skills.operation import CallContext, Operation, Provider, Result
 from malmoi.assist.skills.python import open_python
 from malmoi.assist.skills.secrets import Redaction, secret_values
@@ -148,8 +149,16 @@ def check_arguments(operation: Operation, arguments: Mapping[str, Any]) -> None:
         )
 
 
-async def open_skill(skill: Skill, *, egress: Egress, limits: SkillLimits | None = None) -> LoadedSkill:
+async def open_skill(
+    skill: Skill, *, egress: Egress, limits: SkillLimits | None = None, way: Way | None = None
+) -> LoadedSkill:
     """Open the source of a skill, and lay its manifest over it.
+
+    Args:
+        skill: its manifest.
+        egress: the way out.
+        limits: of a call.
+        way: what answers an OpenAPI skill's requests in the place of `egress`.
 
     Raises:
         ConfigError: the source is wrong; every fault with its file and line.
@@ -176,7 +185,7 @@ async def open_skill(skill: Skill, *, egress: Egress, limits: SkillLimits | None
             api,
             base_url=base_url_of(skill, api),
             auth=auth,
-            egress=egress,
+            egress=way if way is not None else egress,
             seconds=chosen.call_seconds,
             max_bytes=chosen.answer_bytes,
         )

@@ -37,7 +37,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from malmoi.assist.skills.finding import Finding, refuse_errors
 from malmoi.assist.skills.operation import Effect, Language
@@ -46,6 +46,7 @@ from malmoi.assist.skills.toml_lines import toml_lines
 from malmoi.core.errors import ConfigError
 
 MANIFEST_NAME = "skill.toml"
+_TAKEN = frozenset({"audit", "runs", "validate"})
 MAX_MANIFEST_BYTES = 256 * 1024
 Origin: TypeAlias = Literal["builtin", "operator", "uploaded"]
 
@@ -259,6 +260,13 @@ class Manifest(_Part):
     source: Source
     auth: Auth = Auth()
     operations: dict[OperationName, OperationText] = Field(default_factory=dict)
+
+    @field_validator("name")
+    @classmethod
+    def _free(cls, name: str) -> str:
+        if name in _TAKEN:
+            raise ValueError(f"{name!r} is the address of something else; choose another name.")
+        return name
 
     def people_text(self, language: str) -> PeopleText:
         """What people read, in their language or else in the other one."""

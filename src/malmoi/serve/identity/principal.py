@@ -31,6 +31,8 @@ class Scope(StrEnum):
     """See the users whose vectors are stored, choose audiences, and take users out."""
     DOCUMENTS = "documents"
     """Keep documents, search and share them."""
+    SKILLS = "skills"
+    """Switch skills on, and run them."""
 
 
 class Role(StrEnum):
@@ -50,7 +52,7 @@ class Role(StrEnum):
     """A member who also works with the stored users: personal data."""
 
 
-_MEMBER = frozenset({Scope.INFERENCE, Scope.CHAT, Scope.KEYS, Scope.DOCUMENTS})
+_MEMBER = frozenset({Scope.INFERENCE, Scope.CHAT, Scope.KEYS, Scope.DOCUMENTS, Scope.SKILLS})
 RIGHTS: Mapping[Role, frozenset[Scope]] = MappingProxyType(
     {
         Role.OWNER: frozenset(Scope),

@@ -2,9 +2,9 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
-from malmoi.assist.egress import Answer, Egress
+from malmoi.assist.egress import Answer
 from malmoi.assist.skills.manifest import Auth
 from malmoi.assist.skills.openapi.operations import Api, Endpoint
 from malmoi.assist.skills.openapi.request import Outgoing, build_request
@@ -14,6 +14,23 @@ from malmoi.core.errors import UnknownName
 _SHOWN = 4000  # characters of a body in the trace
 _MESSAGE = 300  # characters of a server's own message
 _TEXT = 20_000  # characters of an answer that is no JSON
+
+
+class Way(Protocol):
+    """The way out, or whatever answers in its place."""
+
+    async def send(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        content: bytes = b"",
+        seconds: float | None = None,
+        max_bytes: int | None = None,
+    ) -> Answer:
+        """Send one request and read the whole answer; raises as `Egress.send`."""
+        ...
 
 
 class OpenApiProvider:
@@ -34,7 +51,7 @@ class OpenApiProvider:
         *,
         base_url: str,
         auth: Auth,
-        egress: Egress,
+        egress: Way,
         seconds: float = 30.0,
         max_bytes: int = 1024 * 1024,
     ) -> None:

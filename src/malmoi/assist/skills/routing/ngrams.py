@@ -9,7 +9,12 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from zlib import crc32
 
+import numpy as np
+from numpy.typing import NDArray
+
+_SIZE = 512
 _SPACE = re.compile(r"\s+")
 _DIGITS = re.compile(r"[0-9]+([.,][0-9]+)*")
 Profile = Mapping[str, float]
@@ -52,3 +57,14 @@ def coverage(query: Profile, vocabulary: Mapping[str, float]) -> float:
     whole = sum(weight * weight for weight in query.values())
     known = sum(weight * weight for gram, weight in query.items() if gram in vocabulary)
     return known / whole if whole else 0.0
+
+
+def letter_vectors(texts: Sequence[str]) -> NDArray[np.float32]:
+    """Vectors of hashed n-grams, (N, 512): what there is where no engine embeds."""
+    vectors = np.zeros((len(texts), _SIZE), dtype=np.float32)
+    for row, text in enumerate(texts):
+        for gram, count in grams(text).items():
+            vectors[row, crc32(gram.encode("utf-8", "replace")) % _SIZE] += 1 + math.log(count)
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    unit: NDArray[np.float32] = (vectors / np.maximum(lengths, 1e-12)).astype(np.float32)
+    return unit
