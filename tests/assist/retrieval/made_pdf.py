@@ -1,7 +1,7 @@
 """PDF files by bytes: pages of lines at given places, in a font that is named and not embedded."""
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 
@@ -15,9 +15,15 @@ class Line:
     size: float = 11.0
 
 
-def pdf(pages: Sequence[Sequence[Line]], *, info: str = "", extra: str = "") -> bytes:
+def pdf(
+    pages: Sequence[Sequence[Line]],
+    *,
+    info: str = "",
+    extra: str = "",
+    more: Mapping[int, bytes] | None = None,
+) -> bytes:
     """A PDF 1.7 file. Each UTF-16 unit is a glyph of its own; ToUnicode says what it means."""
-    objects: dict[int, bytes] = {}
+    objects: dict[int, bytes] = dict(more or {})
     first = 7
     kids = " ".join(f"{first + 2 * number} 0 R" for number in range(len(pages)))
     objects[1] = f"<< /Type /Catalog /Pages 2 0 R {extra} >>".encode()

@@ -190,6 +190,36 @@ async def test_pdf_furniture_is_left_out_and_told() -> None:
     assert document.remarks == ("Left out, since it stands on most pages: '말모이 설명서'.",)
 
 
+async def test_pdf_heads_of_chapters_and_lone_numbers_are_left_out() -> None:
+    pages = [
+        [Line(f"제{1 + n // 3}장 {n + 11}", y=800), Line(f"{'가나다라마바사'[n]} 쪽의 글이다.", y=600)]
+        for n in range(7)
+    ]
+    pages[6] = [Line("xvii", y=800), Line("목차 . . . . . . . . . . 7", y=600)]
+    document = await parse_file(pdf(pages), name="a.pdf")
+    assert document.text.split("\n\n") == [
+        *(f"{letter} 쪽의 글이다." for letter in "가나다라마바"),
+        "목차 … 7",
+    ]
+
+
+async def test_pdf_headings_come_from_the_outline() -> None:
+    page = [Line("1. 서론", y=700), Line("서론의 글이다. 이어지는 글이다.", y=670), Line("1.1 배경", y=640)]
+    outline = {
+        100: b"<< /Type /Outlines /First 101 0 R /Last 101 0 R /Count 1 >>",
+        101: b"<< /Title <FEFFC11CB860> /Parent 100 0 R /Dest [7 0 R /Fit] /First 102 0 R /Last 102 0 R "
+        b"/Count 1 >>",
+        102: b"<< /Title <FEFFBC30ACBD> /Parent 101 0 R /Dest [7 0 R /Fit] >>",
+    }
+    document = await parse_file(pdf([page], extra="/Outlines 100 0 R", more=outline), name="a.pdf")
+    told = [(block.kind, block.level, document.text[block.start : block.end]) for block in document.blocks]
+    assert told == [
+        ("heading", 1, "1. 서론"),
+        ("paragraph", 0, "서론의 글이다. 이어지는 글이다."),
+        ("heading", 2, "1.1 배경"),
+    ]
+
+
 async def test_pdf_columns_that_were_written_in_disorder_are_sorted() -> None:
     left = [Line(f"왼쪽 {n} 글이 이어지고", x=60, y=700 - 16 * n) for n in range(6)]
     right = [Line(f"오른쪽 {n} 글이 이어지고", x=330, y=692 - 16 * n) for n in range(6)]

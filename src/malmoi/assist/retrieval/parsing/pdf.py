@@ -8,7 +8,7 @@ from typing import Any
 
 from malmoi.assist.retrieval.parsing import pdflayout, recognition
 from malmoi.assist.retrieval.parsing.limits import ParseLimits
-from malmoi.assist.retrieval.parsing.pdflayout import Line, recognised_lines, squeezed
+from malmoi.assist.retrieval.parsing.pdflayout import Line, recognised_lines, title_key
 from malmoi.assist.retrieval.parsing.recognition import LONGEST_SIDE, UNSURE, Picture
 from malmoi.assist.retrieval.parsing.writer import Writer
 from malmoi.core.errors import DocumentUnreadable, MissingExtra
@@ -169,13 +169,13 @@ def _has_picture(page: Any, raw: Any) -> bool:
 
 
 def _bookmarks(document: Any, pypdfium2: Any) -> Mapping[int, Mapping[str, int]]:
-    """The levels of the outline's titles: by page from 0, by title without white space."""
+    """The levels of the outline's titles: by page from 0, by `title_key`."""
     found: dict[int, dict[str, int]] = {}
     try:
         for mark in islice(document.get_toc(max_depth=6), _MOST_BOOKMARKS):
             target = mark.get_dest()
             page = target.get_index() if target is not None else None
-            if page is not None and (title := squeezed(mark.get_title())):
+            if page is not None and (title := title_key(mark.get_title())):
                 found.setdefault(page, {})[title] = mark.level + 1
     except (pypdfium2.PdfiumError, UnicodeDecodeError, ValueError):
         return {}  # a damaged outline is no reason not to read the pages

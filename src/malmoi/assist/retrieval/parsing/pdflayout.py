@@ -23,6 +23,7 @@ from malmoi.core.hangul import is_cjk
 
 _EDGE = 0.09  # of a page's height: where heads and feet stand
 _OFTEN = 0.4  # of the pages: a line that comes back on so many is furniture
+_FEW_PAGES = 3  # in a shorter file a number at the edge may be anything
 _LARGER = 1.15  # times the usual size: a heading
 _LONGEST_HEADING = 120
 _HYPHEN = "\ufffe"  # pdfium's sign for a hyphen that it has joined
@@ -33,6 +34,13 @@ _DEEPEST_CUT = 12
 _ITEM = re.compile(
     r"\s*(?:[-*•·▪◦○●■□▶※]\s|\(?(?:\d{1,3}|[가나다라마바사아자차카타파하])\)\s|(?:\d{1,3}|[가나라마바])\.\s|[①-⑳]|제\s?\d{1,3}\s?[조장절항])"
 )
+_PAGE_NUMBER = re.compile(
+    r"\s*(?:[-–—]\s?)?(?:p\.?\s?|page\s)?(?:\d{1,4}|[ivxlc]{1,6})(?:\s?(?:/|of)\s?\d{1,4})?(?:\s?[-–—]|\s?쪽|\s?페이지)?\s*$",
+    re.I,
+)
+_NUMBER = re.compile(r"(?<!\d)\d{1,4}(?!\d)")
+_NUMBERED = re.compile(r"\s*(?:\d{1,3}(?:\.\d{1,3})*\.?|[A-Z](?:\.\d{1,3})+|제\s?\d{1,3}\s?[장절편부])\s+")
+_LEADERS = re.compile(r"(?: ?[.·…]){5,}")  # of a table of contents
 _DONE = re.compile(r"[.!?:;。][\"'”’)\]]*\s*$")
 
 
@@ -49,9 +57,10 @@ class Line:
     height: float
 
 
-def squeezed(text: str) -> str:
-    """Without white space, for comparing."""
-    return "".join(text.split())
+def title_key(text: str) -> str:
+    """A title for comparing: without white space, and without its number, which outlines often lack."""
+    bare = "".join(_NUMBERED.sub("", text).split())
+    return bare or "".join(text.split())
 
 
 def recognised_lines(text: str, height: float) -> list[Line]:
@@ -68,7 +77,7 @@ def recognised_lines(text: str, height: float) -> list[Line]:
 
 def write(pages: Sequence[list[Line]], bookmarks: Mapping[int, Mapping[str, int]], writer: Writer) -> None:
     """Write the blocks of all pages."""
-    pages = _without_furniture(pages, writer)
+    pages = _without_numbers(_without_furniture(pages, writer))
     pages = [_ordered(lines) for lines in pages]
     levels = _levels(pages)
     joiner = _Joiner(pages)
@@ -77,7 +86,7 @@ def write(pages: Sequence[list[Line]], bookmarks: Mapping[int, Mapping[str, int]
         titles = bookmarks.get(number, {})
         for paragraph in _paragraphs(lines, levels if not bookmarks else {}, titles, pitch):
             text = joiner.join(paragraph)
-            level = titles.get(squeezed(text), 0)
+            level = titles.get(title_key(text), 0)
             if not bookmarks and len(text) <= _LONGEST_HEADING:
                 level = levels.get(_rounded(paragraph[0].size), 0)
             place = f"p. {number + 1}"
@@ -92,13 +101,33 @@ def _without_furniture(pages: Sequence[list[Line]], writer: Writer) -> list[list
     """The pages without the lines that come back on most of them; a remark tells of each."""
     seen = Counter(key for lines in pages for key in {_key(line) for line in lines if _at_edge(line)})
     usual = max(3.0, _OFTEN * sum(bool(lines) for lines in pages))
-    furniture = {key for key, count in seen.items() if count >= usual}
+    furniture = {key for key, count in seen.items() if count >= usual} | _numbered(pages)
     if not furniture:
         return list(pages)
     for _, words in sorted(furniture):
         if words.strip("#-–—/ .|pP쪽페이지"):
             writer.remark(f"Left out, since it stands on most pages: {words[:100]!r}.")
     return [[line for line in lines if not (_at_edge(line) and _key(line) in furniture)] for lines in pages]
+
+
+def _numbered(pages: Sequence[list[Line]]) -> set[tuple[bool, str]]:
+    """Lines at the edge with a number that grows with the pages, such as the heads of one chapter."""
+    seen: Counter[tuple[tuple[bool, str], int]] = Counter()
+    for page, lines in enumerate(pages):
+        for line in lines:
+            if _at_edge(line):
+                offsets = {int(number) - page for number in _NUMBER.findall(line.text)}
+                seen.update((_key(line), offset) for offset in offsets)
+    return {key for (key, _), count in seen.items() if count >= _FEW_PAGES}
+
+
+def _without_numbers(pages: Sequence[list[Line]]) -> list[list[Line]]:
+    """The pages without lines at the edge that are only a page number."""
+    if len(pages) < _FEW_PAGES:
+        return list(pages)
+    return [
+        [line for line in lines if not (_at_edge(line) and _PAGE_NUMBER.match(line.text))] for lines in pages
+    ]
 
 
 def _key(line: Line) -> tuple[bool, str]:
@@ -165,6 +194,11 @@ def _levels(pages: Sequence[list[Line]]) -> dict[float, int]:
     return {size: min(level, 4) for level, size in enumerate(larger, 1)}
 
 
+def _step(before: Line, after: Line) -> float:
+    """From a line down to the next; one that pdfium has joined at a hyphen is two lines high."""
+    return before.bottom - (after.top - after.size)
+
+
 def _rounded(size: float) -> float:
     return round(2 * size) / 2
 
@@ -174,7 +208,7 @@ def _pitch(pages: Sequence[list[Line]]) -> dict[float, float]:
     steps: dict[float, list[float]] = {}
     for lines in pages:
         for before, after in pairwise(lines):
-            step = before.bottom - after.bottom
+            step = _step(before, after)
             if _rounded(before.size) == _rounded(after.size) and 0 < step < 4 * before.size:
                 steps.setdefault(_rounded(before.size), []).append(step)
     return {size: median(found) for size, found in steps.items()}
@@ -203,11 +237,11 @@ def _goes_on(
     pitch: Mapping[float, float],
 ) -> bool:
     before, size = paragraph[-1], _rounded(line.size)
-    if abs(before.size - line.size) > 0.08 * max(before.size, line.size):
+    if abs(before.size - line.size) > 0.13 * max(before.size, line.size):
         return False
-    if squeezed(before.text) in titles or squeezed(line.text) in titles or _ITEM.match(line.text):
+    if title_key(before.text) in titles or title_key(line.text) in titles or _ITEM.match(line.text):
         return False
-    step = before.bottom - line.bottom
+    step = _step(before, line)
     usual = pitch.get(size, 1.4 * line.size)
     if step <= 0:  # beside it or in the next column
         return step < -2 * usual and not _DONE.search(before.text) and size not in levels
@@ -258,4 +292,4 @@ class _Joiner:
 
 def _repaired(text: str) -> str:
     """Without the signs of hyphens; pairs of surrogates are joined later, when the text is cleaned."""
-    return text.replace(_HYPHEN, "").replace("\x02", "")
+    return _LEADERS.sub(" …", text.replace(_HYPHEN, "").replace("\x02", ""))

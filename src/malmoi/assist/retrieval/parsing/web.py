@@ -128,6 +128,8 @@ class _Walk:
 
     def _visit(self, element: Element, depth: int) -> None:
         tag = element.tag if isinstance(element.tag, str) else ""
+        if tag == "a" and "headerlink" in (element.get("class") or ""):  # the sign for a link to a heading
+            return
         if not tag or tag in _DROPPED or depth > _DEEPEST or _is_hidden(element) or _is_furniture(element):
             return
         if tag == "table" and _is_data(element):
