@@ -5,7 +5,7 @@ from flow_talk import MARK, Talk, as_json, talk
 
 from malmoi.assist.templates.checks import has_number, has_table, is_question, last_line
 from malmoi.assist.templates.flows.counselling import is_allowed
-from malmoi.assist.templates.flows.dialect import find_words
+from malmoi.assist.templates.flows.dialect import exchange_words, find_words
 from malmoi.assist.templates.flows.flow import Turn, recent
 from malmoi.core.errors import MalmoiError
 from malmoi.engine.scripted import Rule, ScriptedEngine
@@ -130,10 +130,24 @@ async def test_a_known_word_needs_no_model() -> None:
 async def test_the_words_of_a_text_reach_the_model_and_the_table() -> None:
     one = talk("dialect", saying("부추전 먹어 봐라."), region="gyeongsang")
     said = await one.say("정구지 찌짐 무 봐라")
-    assert said.startswith("부추전 먹어 봐라.")
+    assert said.startswith("낱말만 바꾸면: 부추 부침개 먹어 봐라\n\n부추전 먹어 봐라.")
     assert "| 정구지 | 부추 | 정구지 한 단 사 온나. |" in said
     assert "정구지 = 부추" in one.prompts()[0]
     assert "싸게" not in one.prompts()[0]
+
+
+async def test_a_sentence_that_loses_the_words_is_not_shown() -> None:
+    one = talk("dialect", saying("정구지 잠시 먹어 봐라."), region="gyeongsang")
+    said = await one.say("정구지 찌짐 무 봐라")
+    assert "잠시" not in said
+    assert "낱말을 지키지 않아" in said
+    assert "| 찌짐 | 부침개, 전 |" in said
+
+
+def test_words_are_exchanged_wherever_they_stand() -> None:
+    text = "마, 정구지랑  정구지 찌짐 마이 무 봐라"
+    assert exchange_words(text, "gyeongsang", to_standard=True) == "그냥, 부추랑 부추 부침개 마이 먹어 봐라"
+    assert exchange_words("감자는 나무 옆", "gangwon", to_standard=False) == "감재는 낭구 옆"
 
 
 async def test_a_text_without_known_words_says_so() -> None:

@@ -1,7 +1,8 @@
 """Dialects: a word list of each region goes beside the text that is to be put into other words.
 
-A small model guesses at dialect words. The list says what those of the text mean; the model writes the
-sentence, and the words that were found are shown under it. A single word that is in the list needs no model.
+A small model guesses at dialect words, and forgets those it was told. So the code exchanges the words of the
+list and shows that at once; the model writes the sentence, which is shown only if it has kept the words; and
+the words stand under it. A single word that is in the list needs no model.
 """
 
 from collections.abc import AsyncIterator
@@ -70,27 +71,61 @@ class Dialect:
             text=form.fenced(text),
         )
         prompt = request(f"{occasion.system}\n{form.instruction()}".strip(), Message("user", asked))
-        async for part in writer.write(prompt, occasion.sampling):
-            yield Piece(part)
-        yield Piece(f"\n\n{_table(found, texts)}")
+        if found:
+            yield Piece(texts("draft", text=exchange_words(text, region, to_standard=to_standard)) + "\n\n")
+        written = "".join([part async for part in writer.write(prompt, occasion.sampling)]).strip()
+        if not all(_is_kept(word, written, to_standard=to_standard) for word in found[:_MOST]):
+            written = texts("not_kept")
+        yield Piece(f"{written}\n\n{_table(found, texts)}")
 
 
 def find_words(text: str, region: str, *, to_standard: bool) -> list[Word]:
     """The words of a region's list that are in a text, the longest first; none lies within another."""
-    folded = " ".join(text.casefold().split())
+    places = _places(text, region, to_standard=to_standard)
+    return list(dict.fromkeys(word for _, _, word in places))
+
+
+def exchange_words(text: str, region: str, *, to_standard: bool) -> str:
+    """A text with the words of the list put into the other form, and nothing else changed."""
+    words = _places(text, region, to_standard=to_standard)
+    exchanged = _folded(text)
+    for start, end, word in sorted(words, key=lambda place: -place[0]):
+        other = word.standard[0] if to_standard else word.dialect
+        exchanged = exchanged[:start] + other + exchanged[end:]
+    return exchanged
+
+
+def _places(text: str, region: str, *, to_standard: bool) -> list[tuple[int, int, Word]]:
+    """`(start, end, word)` in the folded text, the longest first."""
+    folded = _folded(text)
     tokens = {squeezed(token) for token in folded.split()}
-    found: list[Word] = []
+    found: list[tuple[int, int, Word]] = []
     taken = [False] * len(folded)
     forms = [(form, word) for word in load_words(region) for form in word.forms(to_standard=to_standard)]
     for form, word in sorted(forms, key=lambda pair: -len(pair[0])):
-        at = folded.find(form)
         # A word of one letter stands by itself; endings stick to longer ones.
-        if at < 0 or any(taken[at : at + len(form)]) or (len(form) < _FOUND and squeezed(form) not in tokens):
+        if len(form) < _FOUND and squeezed(form) not in tokens:
             continue
-        taken[at : at + len(form)] = [True] * len(form)
-        if word not in found:
-            found.append(word)
+        at = folded.find(form)
+        while at >= 0:
+            end = at + len(form)
+            alone = (at == 0 or folded[at - 1] == " ") and not folded[end : end + 1].isalnum()
+            if not any(taken[at:end]) and (len(form) >= _FOUND or alone):
+                taken[at:end] = [True] * len(form)
+                found.append((at, end, word))
+            at = folded.find(form, end)
     return found
+
+
+def _folded(text: str) -> str:
+    return " ".join(text.casefold().split())
+
+
+def _is_kept(word: Word, written: str, *, to_standard: bool) -> bool:
+    """Whether the other form of a word, or at least its stem, is in what the model wrote."""
+    bare = squeezed(written)
+    others = word.standard if to_standard else (word.dialect,)
+    return any(squeezed(other)[:2] in bare for other in others)
 
 
 @lru_cache
