@@ -33,7 +33,9 @@ class QuickChatApp(ChatApp):
     """The chat without a child process."""
 
     def router(self, services: Any) -> Any:
-        self._chat = Chat(services.db, services.inference, analyzer=NoMorphemes())
+        self._chat = Chat(
+            services.db, services.inference, analyzer=NoMorphemes(), documents=services.documents
+        )
         return chat_router(self._chat, send_timeout=5.0)
 
     @property

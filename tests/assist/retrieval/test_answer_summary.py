@@ -1,11 +1,11 @@
 """Central sentences and summaries, with a model and without one."""
 
 import numpy as np
-from vectors_of_pairs import embed_pairs
 
 from malmoi.assist.retrieval.rerank import without_tags
 from malmoi.assist.retrieval.summary import central, rank, summarize
 from malmoi.core.types import Chat
+from vectors_of_pairs import embed_pairs
 
 TEXT = (
     "대통령의 임기는 5년이다. 대통령의 임기는 헌법이 정한다. 대통령은 국가의 원수이다. 오늘 점심은 김밥이다. "

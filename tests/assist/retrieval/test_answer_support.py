@@ -1,12 +1,12 @@
 """What supports a sentence: words, numbers, names and denials, with vectors and without."""
 
 import pytest
-from vectors_of_pairs import embed_pairs
 
 from malmoi.assist.retrieval.citations import Source
 from malmoi.assist.retrieval.matching import content_words, is_negated, is_opposed, names, numbers
 from malmoi.assist.retrieval.segments import Embed
 from malmoi.assist.retrieval.support import Evidence
+from vectors_of_pairs import embed_pairs
 
 LAW = Source(
     1,

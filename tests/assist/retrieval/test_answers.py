@@ -1,7 +1,6 @@
 """Grounded answers: what a model is asked, what is made of what it writes, and what is said without it."""
 
 import pytest
-from vectors_of_pairs import embed_pairs
 
 from malmoi.assist.retrieval.answer import Grounding, Limits, ground
 from malmoi.assist.retrieval.citations import Source
@@ -11,6 +10,7 @@ from malmoi.assist.retrieval.relevance import judge
 from malmoi.assist.retrieval.reply import Cited, Event, Text, Unsupported
 from malmoi.assist.retrieval.support import Evidence
 from malmoi.core.types import Message
+from vectors_of_pairs import embed_pairs
 
 LAW = Source(
     1,

@@ -1,23 +1,20 @@
 """Segmentation, summaries, reranking, RAG reasoning: shapes of the Studio API, their limits and errors."""
 
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
 import httpx
-import numpy as np
 import pytest
-from numpy.typing import NDArray
 from sqlalchemy import select
 
 from gateway import Gateway, running
-from malmoi.core.hangul import bigrams
 from malmoi.engine.base import Capability
-from malmoi.engine.embed import UseEmbedder
 from malmoi.engine.scripted import Rule, Script, ScriptedEngine
 from malmoi.serve.db.tables import UsageEvent
+from vectors_of_pairs import PairEmbedder
 
 LAW = "제70조 대통령의 임기는 5년으로 하며, 중임할 수 없다. 제42조 국회의원의 임기는 4년으로 한다."
 SCHOOL = "의무교육은 무상으로 한다. 국가는 평생교육을 진흥하여야 한다."
@@ -42,18 +39,6 @@ TOOLS = [
         },
     }
 ]
-
-
-class PairEmbedder(UseEmbedder):
-    """Vectors of pairs of letters: the same every time, and no weights."""
-
-    async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        vectors = np.zeros((len(texts), 512), dtype=np.float32)
-        for row, text in enumerate(texts):
-            for pair in bigrams(text) or ["?"]:
-                vectors[row, sum(ord(char) * 31**place for place, char in enumerate(pair)) % 512] += 1
-        unit: NDArray[np.float32] = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-        return unit
 
 
 def serving(home: Path, *capabilities: Capability) -> AbstractAsyncContextManager[Gateway]:

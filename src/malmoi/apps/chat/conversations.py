@@ -109,6 +109,7 @@ class Conversations:
             model=new.model,
             persona_id=new.persona_id,
             sampling=new.sampling.to_json(),
+            documents=new.documents.model_dump() if new.documents is not None else None,
             form=start.form.model_dump(mode="json") if start is not None else None,
             pinned=False,
             active_leaf_id=None,
@@ -148,6 +149,8 @@ class Conversations:
         changes = patch.changes
         if "sampling" in changes:
             changes["sampling"] = changes["sampling"].to_json()
+        if changes.get("documents") is not None:
+            changes["documents"] = changes["documents"].model_dump()
         async with self._db.session() as session:
             conversation = await find_conversation(session, account_id, conversation_id, lock=True)
             await self._check_places(session, account_id, changes.get("folder_id"), changes.get("persona_id"))

@@ -2,24 +2,26 @@
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
 from malmoi.apps.chat.flowing import InferenceWriter
+from malmoi.apps.chat.grounding import GroundedReply
 from malmoi.apps.chat.live import LiveReply
 from malmoi.apps.chat.prompts import Turn, plan_prompt
 from malmoi.apps.chat.types import ErrorOut, SamplingOptions, Status, UsageOut
 from malmoi.assist.guard import Report
 from malmoi.assist.templates import Occasion, answer
-from malmoi.core.errors import EngineUnavailable, MalmoiError
+from malmoi.core.errors import EngineUnavailable, MalmoiError, NotFound, UnknownName
 from malmoi.engine.base import Prompt, Usage
 from malmoi.serve.db import new_id
 from malmoi.serve.identity import Principal
 from malmoi.serve.inference import Inference
 from malmoi.serve.running import InferenceRequest
 
+_GROUNDED = 512  # tokens of an answer from documents, unless told otherwise
 _CONTINUATION = 256  # tokens that a model which only continues text may write, unless told otherwise
 
 _logger = logging.getLogger(__name__)
@@ -64,6 +66,8 @@ class Generation:
         self._dropped = 0
         self._model: str | None = None
         self._notes: Mapping[str, Any] | None = None
+        self._grounded: GroundedReply | None = None
+        self._guard_spoke = False
 
     async def run(
         self,
@@ -104,6 +108,47 @@ class Generation:
         except Exception as error:  # failures are outcomes; see `_failed`
             return self._failed(error)
         return self.outcome("complete")
+
+    async def answer_from(
+        self,
+        principal: Principal,
+        find: Callable[[LiveReply], Awaitable[GroundedReply]],
+        *,
+        model: str,
+        system: str,
+        sampling: SamplingOptions,
+    ) -> Outcome:
+        """Answer from what `find` finds. Failures are outcomes; only cancellation is raised."""
+        try:
+            grounded = await find(self._live)
+            if not grounded.grounding.is_answerable:
+                grounded.refuse()
+            elif not await self._can_chat(model):
+                grounded.quote()
+            else:
+                self._grounded, self._model = grounded, model or self._default_model()
+                request = InferenceRequest(
+                    model=model,
+                    prompt=grounded.chat(system),
+                    sampling=sampling.to_sampling(max_tokens=_GROUNDED),
+                    source="chat",
+                    request_id=new_id("chat"),
+                    on_guard=self._guarded,
+                )
+                await self._stream(principal, request)
+        except Exception as error:  # failures are outcomes; see `_failed`
+            return self._failed(error)
+        self._finish_reason = self._finish_reason or "stop"
+        return self.outcome("complete")
+
+    async def _can_chat(self, model: str) -> bool:
+        """Whether a model is here and chats; one that was named must be here."""
+        try:
+            return "chat" in (await self._inference.info(model)).capabilities
+        except (NotFound, UnknownName):
+            if model:
+                raise
+            return False
 
     async def follow(self, principal: Principal, occasion: Occasion, *, model: str) -> Outcome:
         """Let a template's flow answer. Failures are outcomes; only cancellation is raised."""
@@ -147,9 +192,15 @@ class Generation:
                 if chunk.text or chunk.reasoning:
                     self._last = time.perf_counter()
                     self._first = self._first or self._last
-                    self._live.add(chunk.text, chunk.reasoning)
+                    if self._grounded is None:
+                        self._live.add(chunk.text, chunk.reasoning)
+                    else:
+                        self._live.add("", chunk.reasoning)
+                        await self._grounded.take(chunk.text)
                 if chunk.finish_reason is None:
                     self._tokens += len(chunk.token_ids) or 1
+                if chunk.finish_reason is not None and self._grounded is not None:
+                    await self._grounded.finish(is_ours=self._guard_spoke)
                 if chunk.finish_reason is not None and self._refusal:
                     self._live.add(("\n\n" if self._live.text else "") + self._refusal, "")
                 self._finish_reason = chunk.finish_reason or self._finish_reason
@@ -157,6 +208,7 @@ class Generation:
 
     def _guarded(self, _: int, report: Report) -> None:
         """What the guard says of an answer that it blocked is the answer's end."""
+        self._guard_spoke = report.action in ("replace", "block")
         if report.is_blocked:
             self._refusal = report.message
 

@@ -7,18 +7,24 @@ costs memory or holds up the others.
 import asyncio
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
-EventName: TypeAlias = Literal["snapshot", "token", "title", "done"]
+from malmoi.apps.chat.types import CitationOut, Grounds
+
+EventName: TypeAlias = Literal["snapshot", "token", "title", "sources", "citation", "done"]
 
 
 @dataclass(frozen=True, slots=True)
 class LiveEvent:
-    """What a reader is told: text, or (`done`) that the reply is saved and can be read."""
+    """What a reader is told: text, or (`done`) that the reply is saved and can be read.
+
+    `data` is what was found (`sources`) or one citation, as JSON.
+    """
 
     name: EventName
     content: str = ""
     reasoning: str = ""
+    data: Any = None
 
 
 class LiveReply:
@@ -27,6 +33,7 @@ class LiveReply:
     Attributes:
         text: what has been written.
         thought: the reasoning that has been written.
+        grounds: what it rests on; None: it is not from documents, or nothing was found yet.
     """
 
     def __init__(
@@ -38,6 +45,7 @@ class LiveReply:
         self.title = title
         self.text = ""
         self.thought = ""
+        self.grounds: Grounds | None = None
         self.saved_size = 0
         self._ended = False
         self._changed = asyncio.Event()
@@ -52,6 +60,22 @@ class LiveReply:
         self.text += _plain(text)
         self.thought += _plain(thought)
         self._notify()
+
+    def ground(self, grounds: Grounds) -> None:
+        """Tell what was found for it."""
+        self.grounds = grounds
+        self._notify()
+
+    def cite(self, citation: CitationOut) -> None:
+        """A sentence that was written is supported by these words."""
+        if self.grounds is not None:
+            self.grounds.citations.append(citation)
+            self._notify()
+
+    def doubt(self, start: int, end: int) -> None:
+        """No source supports what was written from `start` to `end`."""
+        if self.grounds is not None:
+            self.grounds.unsupported.append((start, end))
 
     def end(self) -> None:
         """The reply is complete and saved: readers get what is left, then `done`."""
@@ -75,12 +99,21 @@ class LiveReply:
             yield LiveEvent("snapshot", self.text, self.thought)
         if self.title is not None:
             yield LiveEvent("title", self.title)
+        cited = -1  # the sources come before the first citation
         while True:
             changed, ended = self._changed, self._ended
+            if self.grounds is not None and cited < 0:
+                cited = 0
+                yield LiveEvent("sources", data=self.grounds.model_dump(exclude={"citations", "unsupported"}))
+                continue
             if len(self.text) > text or len(self.thought) > thought:
                 event = LiveEvent("token", self.text[text:], self.thought[thought:])
                 text, thought = len(self.text), len(self.thought)
                 yield event
+                continue
+            if self.grounds is not None and len(self.grounds.citations) > cited:
+                cited += 1
+                yield LiveEvent("citation", data=self.grounds.citations[cited - 1].model_dump())
                 continue
             if ended:
                 yield LiveEvent("done")

@@ -23,6 +23,7 @@ from malmoi.apps.chat.conversations import (
 )
 from malmoi.apps.chat.flowing import occasion_of
 from malmoi.apps.chat.generation import Generation, Outcome, Question
+from malmoi.apps.chat.grounding import Library
 from malmoi.apps.chat.live import LiveEvent, LiveReply
 from malmoi.apps.chat.personas import Personas
 from malmoi.apps.chat.saving import Running, Saving
@@ -30,7 +31,7 @@ from malmoi.apps.chat.search import SearchIndex
 from malmoi.apps.chat.tables import Conversation, Message
 from malmoi.apps.chat.titles import make_title
 from malmoi.apps.chat.tree import path_to
-from malmoi.apps.chat.types import MessageOut, NewMessage, Regenerate, SamplingOptions
+from malmoi.apps.chat.types import DocumentChoice, MessageOut, NewMessage, Regenerate, SamplingOptions
 from malmoi.core.errors import Conflict
 from malmoi.serve.db import Database, new_id, utc_now
 from malmoi.serve.identity import Principal
@@ -62,11 +63,19 @@ class Begun:
 class Replies:
     """Begins, stops and follows replies."""
 
-    def __init__(self, db: Database, inference: Inference, index: SearchIndex, personas: Personas) -> None:
+    def __init__(
+        self,
+        db: Database,
+        inference: Inference,
+        index: SearchIndex,
+        personas: Personas,
+        library: Library,
+    ) -> None:
         self._db = db
         self._inference = inference
         self._index = index
         self._personas = personas
+        self._library = library
         self._running: dict[str, Running] = {}
         self._saving = Saving(db, index, self._running)
 
@@ -187,6 +196,7 @@ class Replies:
         running = self._running.get(message.id)
         if running is not None:
             shown.content, shown.reasoning = running.live.text, running.live.thought
+            shown.grounds = running.live.grounds
         return shown
 
     async def attach(self, account_id: str, message_id: str) -> Begun:
@@ -293,6 +303,15 @@ class Replies:
         if character.template is not None and character.template.flow is not None:
             occasion = occasion_of(character.template, character.form, branch, sampling)
             return await generation.follow(question.principal, occasion, model=model)
+        if conversation.documents is not None:
+            choice = DocumentChoice.model_validate(conversation.documents)
+            return await generation.answer_from(
+                question.principal,
+                lambda live: self._library.ground(question.principal, branch, choice, live),
+                model=model,
+                system=with_opening(character.system_prompt, branch),
+                sampling=sampling,
+            )
         return await generation.run(
             question.principal,
             branch,

@@ -71,6 +71,7 @@ def _conversation_routes(chat: Chat) -> APIRouter:
 
     @router.post("/conversations", status_code=201, summary="Begin a conversation")
     async def create_conversation(caller: Caller, body: NewConversation) -> ConversationOut:
+        await chat.library.check(caller, body.documents)
         return _conversation(await chat.conversations.create(caller.account_id, body))
 
     @router.get("/conversations/{conversation_id}", summary="A conversation with all its branches")
@@ -84,6 +85,7 @@ def _conversation_routes(chat: Chat) -> APIRouter:
     async def change_conversation(
         caller: Caller, conversation_id: Id, body: ConversationPatch
     ) -> ConversationOut:
+        await chat.library.check(caller, body.documents)
         return _conversation(await chat.conversations.change(caller.account_id, conversation_id, body))
 
     @router.delete("/conversations/{conversation_id}", status_code=204, summary="Put it into the trash")
@@ -258,6 +260,8 @@ async def _encoded(
                 case "token":
                     pieces = {"text": item.content, "reasoning": item.reasoning}
                     yield event({name: piece for name, piece in pieces.items() if piece}, name="token")
+                case "sources" | "citation":
+                    yield event(item.data, name=item.name)
                 case "done":
                     yield await _last_event(chat, account_id, begun.reply.id)
 

@@ -79,6 +79,7 @@ class Saving:
             "error": outcome.error.model_dump() if outcome.error else None,
             "usage": outcome.usage.model_dump() if outcome.usage else None,
             "model": outcome.model,
+            "grounds": live.grounds.model_dump(exclude={"extract"}) if live.grounds else None,
             "notes": dict(outcome.notes) if outcome.notes is not None else None,
         }
         for pause in (0.5, 1.0, 2.0, 4.0, 0.0):

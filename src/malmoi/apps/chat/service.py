@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
 from malmoi.apps.chat.conversations import Conversations
+from malmoi.apps.chat.grounding import Library
 from malmoi.apps.chat.personas import Personas, load_builtin_personas
 from malmoi.apps.chat.replies import Replies
 from malmoi.apps.chat.search import SearchIndex
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from malmoi.apps.chat.tables import Message
     from malmoi.apps.chat.types import MessageOut
     from malmoi.serve.db import Database
+    from malmoi.serve.documents import Documents
     from malmoi.serve.inference import Inference
 
 
@@ -29,6 +31,7 @@ class Chat:
         personas: who answers.
         templates: what a conversation can begin from.
         conversations: lists, changes, the trash, folders.
+        library: the documents that replies are looked up in.
         replies: questions and their answers.
         transfer: export and import.
     """
@@ -40,13 +43,15 @@ class Chat:
         *,
         analyzer: MorphemeAnalyzer | None = None,
         skills: Callable[[], Collection[str]] = packaged_skills,
+        documents: Documents | None = None,
     ) -> None:
         builtin = load_builtin_personas()
         self.index = SearchIndex(db, analyzer or MorphemeAnalyzer())
         self.personas = Personas(db, builtin)
         self.templates = Templates(builtin, skills)
         self.conversations = Conversations(db, self.index, builtin)
-        self.replies = Replies(db, inference, self.index, self.personas)
+        self.library = Library(documents)
+        self.replies = Replies(db, inference, self.index, self.personas, self.library)
         self.transfer = Transfer(db, self.index, builtin)
 
     async def start(self) -> None:

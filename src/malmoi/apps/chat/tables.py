@@ -59,6 +59,8 @@ class Conversation(Base):
     sampling: Mapped[dict[str, Any]] = mapped_column(JSON)
     form: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True), default=None)
     """What was filled in when it was begun from a template (`malmoi.assist.templates.Form`)."""
+    documents: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True), default=None)
+    """In which documents replies are looked up (`types.DocumentChoice`); none: in none."""
     pinned: Mapped[bool]
     active_leaf_id: Mapped[str | None] = mapped_column(_ID)
     """The last message of the branch that is shown."""
@@ -92,6 +94,8 @@ class Message(Base):
     usage: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     notes: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True), default=None)
     """What a template's flow keeps with a reply, such as the key of a question; never sent to anybody."""
+    grounds: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True), default=None)
+    """The sources and citations of a reply from documents (`types.Grounds`)."""
     client_id: Mapped[str | None] = mapped_column(String(64))
     """Chosen by the client for a message it sends, so that sending twice is the same as once."""
     created_at: Mapped[datetime]

@@ -111,6 +111,13 @@ class NewForm(_Body):
     """By the ids of the template's fields."""
 
 
+class DocumentChoice(_Body):
+    """What replies are looked up in; with neither, in all documents that the caller may read."""
+
+    collections: list[Id] = Field(default=[], max_length=50)
+    documents: list[Id] = Field(default=[], max_length=200)
+
+
 class NewConversation(_Body):
     """`POST conversations`."""
 
@@ -121,6 +128,8 @@ class NewConversation(_Body):
     sampling: SamplingOptions = SamplingOptions()
     form: NewForm | None = None
     """Begin from the template `persona_id`: it says its opening first."""
+    documents: DocumentChoice | None = None
+    """Answer from documents; none: from the model alone."""
 
 
 class _Patch(_Body):
@@ -149,6 +158,8 @@ class ConversationPatch(_Patch):
     sampling: SamplingOptions | None = None
     pinned: bool | None = None
     active_leaf_id: Id | None = None
+    documents: DocumentChoice | None = None
+    """Null: answer from the model alone."""
 
     @model_validator(mode="after")
     def _no_null(self) -> Self:
@@ -301,6 +312,7 @@ class ConversationOut(BaseModel):
     sampling: dict[str, Any]
     pinned: bool
     active_leaf_id: str | None
+    documents: DocumentChoice | None = None
     created_at: datetime
     updated_at: datetime
     deleted_at: datetime | None = None
@@ -330,6 +342,54 @@ class UsageOut(BaseModel):
     """Oldest turns that were left out because the conversation is longer than the model's context."""
 
 
+class SourceOut(BaseModel):
+    """A passage that was found for a question. Its span counts characters of the document's text."""
+
+    number: int
+    document_id: str
+    title: str
+    place: str
+    headings: list[str] = []
+    start: int
+    end: int
+
+
+class CitationOut(BaseModel):
+    """Words of a document that support a sentence of a reply.
+
+    `start` and `end` count characters of the document's text; `answer_start` and `answer_end` UTF-16 code
+    units of the reply, as JavaScript counts.
+    """
+
+    number: int
+    document_id: str
+    start: int
+    end: int
+    quote: str
+    answer_start: int
+    answer_end: int
+    score: float
+
+
+class ExtractOut(BaseModel):
+    """The best sentences of the sources, to be shown until the model writes."""
+
+    text: str
+    citations: list[CitationOut]
+
+
+class Grounds(BaseModel):
+    """What a reply rests on."""
+
+    sources: list[SourceOut] = []
+    citations: list[CitationOut] = []
+    unsupported: list[tuple[int, int]] = []
+    """Sentences of the reply that no source supports, in UTF-16 code units."""
+    suggestions: list[str] = []
+    """Better queries, when the documents hardly answer."""
+    extract: ExtractOut | None = None
+
+
 class MessageOut(BaseModel):
     """A message."""
 
@@ -346,6 +406,8 @@ class MessageOut(BaseModel):
     error: ErrorOut | None
     model: str | None
     usage: UsageOut | None
+    grounds: Grounds | None = None
+    """For replies from documents."""
     created_at: datetime
 
 
