@@ -156,7 +156,7 @@ class Indexer:
         try:
             document = await self._steps.parse(row)
             await self._steps.put_passages(row, document)
-            await self._steps.add_morphemes(row)
+            await self._steps.add_morphemes(row, document)
             await self._steps.add_vectors(row, document)
             await self._done(row)
         except asyncio.CancelledError:

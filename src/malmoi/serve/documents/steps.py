@@ -160,14 +160,14 @@ class Steps:
                 )
                 session.expunge_all()
 
-    async def add_morphemes(self, row: StoredDocument) -> None:
+    async def add_morphemes(self, row: StoredDocument, document: Document) -> None:
         """The morphemes of passages that have none; without an analyser they are found by their pairs."""
         if not self._can_analyse():
             return
         left, done = await self._left(row, StoredPassage.analysed.is_(False)), 0
         for start in range(0, len(left), _ANALYSED_AT_ONCE):
             batch = await self._load(left[start : start + _ANALYSED_AT_ONCE])
-            texts = ["\n".join([*one.headings, one.text]) for one in batch]
+            texts = ["\n".join([*_above(document, one.headings), one.text]) for one in batch]
             found = await self._tools.analyzer.analyze(texts)
             if not self._can_analyse():
                 return
@@ -265,7 +265,12 @@ def _prepared(document: Document, passages: Sequence[Passage]) -> list[tuple[lis
     """Of each passage the terms of its text, and those of the titles above it."""
     prepared = []
     for passage in passages:
-        above = dict.fromkeys([document.title, *passage.headings])
+        above = _above(document, passage.headings)
         terms = index_terms(document.text[passage.start : passage.end])
         prepared.append((terms[:_MOST_TERMS], index_terms("\n".join(above))[:_MOST_TERMS]))
     return prepared
+
+
+def _above(document: Document, headings: Sequence[str]) -> list[str]:
+    """The titles above a passage, each once."""
+    return [title for title in dict.fromkeys([document.title, *headings]) if title]

@@ -1,0 +1,1 @@
+"""How fast documents are indexed and found: generated collections and their measurements."""
