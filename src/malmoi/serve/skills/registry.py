@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
@@ -215,9 +215,20 @@ class SkillRegistry:
             await loaded.close()
 
     def _at_home(self, skill: Skill) -> Skill:
-        """The skill with the address that the operator has given for it."""
+        """The skill with what the operator has settled: its address, the home, trusted hosts."""
+        source = skill.manifest.source
         address = self._base_urls.get(skill.name)
-        if address is None or skill.manifest.source.openapi is None:
+        if source.openapi is not None and address is not None:
+            source = source.model_copy(update={"base_url": address})
+        elif source.settings:
+            settled = {name: self._settled(value) for name, value in source.settings.items()}
+            source = source.model_copy(update={"settings": settled})
+        else:
             return skill
-        source = skill.manifest.source.model_copy(update={"base_url": address})
         return replace(skill, manifest=skill.manifest.model_copy(update={"source": source}))
+
+    def _settled(self, value: Any) -> Any:
+        """A setting with `{home}` and `{trusted_hosts}` filled in."""
+        if value == "{trusted_hosts}":
+            return list(self._egress.rules.trusted_hosts)
+        return value.replace("{home}", str(self._home)) if isinstance(value, str) else value

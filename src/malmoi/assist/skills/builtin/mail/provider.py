@@ -23,12 +23,14 @@ class MailProvider:
 
     Args:
         trusted_hosts: "host" or "host:port" of mail servers that are not on the public internet; only these
-            may use other ports, and then without TLS.
+            may use other ports, and then without TLS. A text, such as "{trusted_hosts}" that no server has
+            filled in, names none.
         seconds: one step with a server may take.
     """
 
-    def __init__(self, trusted_hosts: Sequence[str] = (), seconds: float = 10.0) -> None:
-        self._rules = EgressRules(trusted_hosts=tuple(trusted_hosts))
+    def __init__(self, trusted_hosts: Sequence[str] | str = (), seconds: float = 10.0) -> None:
+        trusted = () if isinstance(trusted_hosts, str) else tuple(trusted_hosts)
+        self._rules = EgressRules(trusted_hosts=trusted)
         self._seconds = seconds
         self._operations = described_operations(__package__)
         self._texts = Texts(__package__)
