@@ -124,6 +124,7 @@ def test_items_can_be_named_by_id(demo: Path) -> None:
         (("encode", "demo-markov-knn", "--out", "x.parquet"), MalmoiError, "gives no vectors"),
         (("import",), InvalidInput, "no files are given"),
         (("import", "nothing.csv"), InvalidInput, "no file matches"),
+        (("simulate", "--set", "stya=0.7"), MalmoiError, "no setting stya"),
         (("simulate", "--events", "500", "--items", "100"), MalmoiError, "nobody does the same twice"),
     ],
 )

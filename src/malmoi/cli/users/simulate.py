@@ -64,21 +64,23 @@ def simulate(
     The best ranking that there can be is known for these logs, and `malmoi users eval` reports it beside the
     models.
     """  # noqa: D301 - \b is click's mark for text that keeps its lines
+    from malmoi.core.config import ConfigTree, parse_override
+    from malmoi.users.simulate import SimulationSettings
+
     values = {"users": users, "items": items, "events": events, "seed": seed}
+    tree = ConfigTree()
+    tree.merge(values, origin="the command")
+    for override in overrides:
+        path, text = parse_override(override)
+        tree.put(path, text, None, origin=f"--set {override}")
+    settings = tree.validate(SimulationSettings)
     if out is not None:
-        from malmoi.core.config import ConfigTree, parse_override
-        from malmoi.users.simulate import SimulationSettings
         from malmoi.users.simulate import simulate as draw
         from malmoi.users.simulate.files import write_simulation
         from malmoi.users.simulate.texts import read_texts
 
-        tree = ConfigTree()
-        tree.merge(values, origin="the command")
-        for override in overrides:
-            path, text = parse_override(override)
-            tree.put(path, text, None, origin=f"--set {override}")
         rows = None if texts is None else read_texts(texts)
-        made = draw(tree.validate(SimulationSettings), rows)
+        made = draw(settings, rows)
         for file in write_simulation(made, out, layout):  # type: ignore[arg-type]
             click.echo(str(file))
         return
