@@ -3,10 +3,12 @@
 import pytest
 from flow_talk import MARK, Talk, as_json, talk
 
+from malmoi.assist.templates import Form, Occasion
 from malmoi.assist.templates.checks import has_number, has_table, is_question, last_line
 from malmoi.assist.templates.flows.counselling import is_allowed
 from malmoi.assist.templates.flows.dialect import exchange_words, find_words
 from malmoi.assist.templates.flows.flow import Turn, recent
+from malmoi.assist.templates.flows.trip import days_of, place_of
 from malmoi.core.errors import MalmoiError
 from malmoi.engine.scripted import Rule, ScriptedEngine
 
@@ -218,6 +220,34 @@ async def test_a_day_that_was_not_made_is_said_to_be_empty(bad: str) -> None:
     said = await one.say("짜 줘")
     assert "1일차는 모델이 형식에 맞는 일정을 내지 못해" in said
     assert "25:99" not in said
+
+
+async def test_a_day_that_repeats_the_destination_is_said_to_be_thin() -> None:
+    one = talk(
+        "trip", saying(day(("09:00", "전주"), ("12:00", "전주"), ("15:00", "경기전"))), place="전주", days="1"
+    )
+    said = await one.say("짜 줘")
+    assert "1일차는 쓸 만한 장소가 하나뿐입니다" in said
+    assert "| 09:00 |" not in said
+
+
+@pytest.mark.parametrize(
+    ("said", "place", "days"),
+    [
+        ("전주", "전주", 0),
+        ("전주 2박 3일", "전주", 3),
+        ("제주도로 3일 여행 가고 싶어", "제주도", 3),
+        ("부산, 이틀 동안", "부산", 2),
+        ("A trip to Jeonju for 2 days", "Jeonju", 2),
+        ("여행 계획 짜 줘", "", 0),
+        ("부모님과 함께 조용히 쉴 수 있는 바닷가", "", 0),
+        ("3일", "", 3),
+    ],
+)
+def test_where_and_how_long_are_read_from_what_is_said(said: str, place: str, days: int) -> None:
+    one = talk("trip")
+    occasion = Occasion(one.template, Form(), (Turn("user", said),))
+    assert (place_of(occasion), days_of(occasion)) == (place, days)
 
 
 async def test_a_question_about_the_plan_is_answered_by_the_model() -> None:

@@ -1,7 +1,7 @@
 """Trip planning: asks for what is missing, makes a table day by day, and narrows it down.
 
 The model fills in one day at a time under a JSON schema; the code makes the table, puts the times in order,
-and leaves out a place that was there on another day.
+and leaves out a place that is there already, and the destination itself.
 """
 
 import re
@@ -19,13 +19,19 @@ from malmoi.core.errors import MalmoiError, StructuredOutputInvalid
 from malmoi.core.types import Message
 
 _MOST_DAYS = 7
+_FEWEST = 2  # stops of a day that is a plan
 _WISHES = 800  # characters of what was wished for that the model reads
 _CONTEXT = 3000
 _DAYS = re.compile(r"(\d+)\s*박\s*(\d+)\s*일|(\d+)\s*(?:일(?!\s*차)|days?\b)", re.IGNORECASE)
 _WORD_DAYS = {"당일": 1, "이틀": 2, "사흘": 3, "나흘": 4, "닷새": 5, "엿새": 6, "weekend": 2, "주말": 2}
-_PLACE = re.compile(
-    r"^[\s\"'“‘]*([가-힣A-Za-z][가-힣A-Za-z .'-]{0,30}?)(?:으로|로|에|에서|을|를|은|는|,|\.|\d|\s|$)"
+# What a place is named with, and is no part of its name.
+_AROUND = re.compile(
+    r"\b(?:for|a|the|to|in|trip|go|days?|nights?|plan|please|want|i|we|me)\b"
+    r"|여행|일정|계획|동안|정도|가고 ?싶\w*|갈 ?\w*|가요|가자|짜 ?줘|부탁\w*|당일치기",
+    re.IGNORECASE,
 )
+_PARTICLE = re.compile(r"(?<=[가-힣]{2})(?:으로|로|에서|에|을|를|은|는)$")
+_PLACE_WORDS = 2
 
 
 class Stop(BaseModel):
@@ -89,16 +95,15 @@ class Trip:
         yield f"{texts('table.title', place=place, days=planned)}\n\n"
         yield f"{texts('table.mark')}\n|---|---|---|---|\n"
         seen: list[str] = []
-        failed: list[int] = []
+        notes: list[str] = []
         for day in range(1, planned + 1):
             stops = await _day(occasion, writer, place, day, planned, seen)
-            if not stops:
-                failed.append(day)
+            if len(stops) < _FEWEST:
+                notes.append(texts("table.thin" if stops else "table.failed", day=day))
             for stop in stops:
                 seen.append(stop.place)
                 cells = [texts("table.day", day=day), stop.time, cell(stop.place), cell(stop.note)]
                 yield f"| {' | '.join(cells)} |\n"
-        notes = [texts("table.failed", day=day) for day in failed]
         if days > _MOST_DAYS:
             notes.append(texts("table.too_long", days=_MOST_DAYS))
         notes.append(texts("table.unproven"))
@@ -130,7 +135,7 @@ async def _day(
         if not seen and day == 1:
             raise  # nothing has been planned yet: the failure itself is the answer
         return []
-    known = {squeezed(name) for name in seen}
+    known = {squeezed(name) for name in (*seen, place)}  # the destination itself is no place in it
     kept: list[Stop] = []
     for stop in sorted(plan.stops, key=lambda stop: stop.time):
         name = squeezed(stop.place)
@@ -141,13 +146,17 @@ async def _day(
 
 
 def place_of(occasion: Occasion) -> str:
-    """Where to: of the form, else the first word that the person wrote; empty: nothing was told."""
+    """Where to: of the form, else the first message that is a place's name and little more; or nothing."""
     if occasion.form.values.get("place"):
         return occasion.form.values["place"]
     for text in occasion.said("user"):
-        found = _PLACE.match(text)
-        if found and not _DAYS.match(text.strip()):
-            return found[1].strip()
+        bare = _AROUND.sub(" ", _DAYS.sub(" ", text))
+        for word in _WORD_DAYS:
+            bare = bare.replace(word, " ")
+        words = [_PARTICLE.sub("", word.strip(" .,!~?\"'")) for word in bare.split()]
+        words = [word for word in words if word]
+        if 0 < len(words) <= _PLACE_WORDS and all(any(char.isalpha() for char in word) for word in words):
+            return " ".join(words)
     return ""
 
 
