@@ -11,6 +11,7 @@ from made_pdf import Line, pdf
 
 from malmoi.assist.retrieval.document import Document
 from malmoi.assist.retrieval.parsing import known_formats, parse_file
+from malmoi.assist.retrieval.parsing.markdown import inline
 
 
 @pytest.fixture(scope="module")
@@ -260,6 +261,22 @@ async def test_markdown(documents: Mapping[str, Document]) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("marked", "words"),
+    [
+        ("*컴포넌트*는 **아주** _좋은_ 것이다", "컴포넌트는 아주 좋은 것이다"),
+        ("HTML의 `<article>`과 <b>굵은</b> `a*b*c`", "HTML의 <article>과 굵은 a*b*c"),
+        ("2*3*4와 snake_case_name, __init__", "2*3*4와 snake_case_name, init"),
+        ("**[`링크`](x)와 *강조*다.**", "링크와 강조다."),
+        (r"\*별\* 그대로", "*별* 그대로"),
+        ("![그림](a.png) [글][1]", "그림 [글][1]"),
+    ],
+    ids=["emphasis", "code", "words", "nested", "escape", "image"],
+)
+def test_markdown_within_a_line(marked: str, words: str) -> None:
+    assert inline(marked) == words
+
+
 async def test_web_pages_leave_out_scripts_menus_and_hidden_text(
     documents: Mapping[str, Document],
 ) -> None:
@@ -296,6 +313,25 @@ async def test_tables_as_text(documents: Mapping[str, Document]) -> None:
         ("table", "이름\t나이\t말\n김, 말이\t30\t두 줄\n박\t\t"),
     ]
     assert await read_blocks(b"a;b\n1,5;2\n", "b.csv") == [("table", "a\tb\n1,5\t2")]
+
+
+async def test_underlined_lines_of_plain_text_are_headings() -> None:
+    text = (
+        "====\n책\n====\n\n첫 장\n-----\n글이다.\n\n첫 절\n~~~~~\n\n글\n\n"
+        "둘째 장\n-----\n\n-----\n\n끝 글이다. 길다.\n---\n"
+    )
+    document = await parse_file(text.encode(), name="a.rst")
+    told = [(block.kind, block.level, document.text[block.start : block.end]) for block in document.blocks]
+    assert told == [
+        ("heading", 1, "책"),
+        ("heading", 2, "첫 장"),
+        ("paragraph", 0, "글이다."),
+        ("heading", 3, "첫 절"),
+        ("paragraph", 0, "글"),
+        ("heading", 2, "둘째 장"),
+        ("paragraph", 0, "-----"),
+        ("paragraph", 0, "끝 글이다. 길다.\n---"),
+    ]
 
 
 @pytest.mark.parametrize("charset", ["utf-8", "utf-8-sig", "cp949", "utf-16", "utf-16-be", "utf-32"])

@@ -25,8 +25,10 @@ _IMAGE = re.compile(r"!\[([^\]\n]{0,300})\]\([^()\n]{0,1000}\)")
 _LINK = re.compile(r"\[([^\[\]\n]{1,500})\]\([^()\n]{0,1000}(?:\([^()\n]{0,200}\)[^()\n]{0,200})?\)")
 _LINK_TARGET = re.compile(r"[ ]{0,3}\[[^\]\n]{1,200}\]:[ \t]*\S+")
 _CODE_SPAN = re.compile(r"(?<!`)`([^`\n]{1,500})`(?!`)")
-_STRONG = re.compile(r"\*\*(?=\S)([^*\n]{1,500})(?<=\S)\*\*")
-_EMPHASIS = re.compile(r"(?<![\w*])\*(?=\S)([^*\n]{1,500})(?<=\S)\*(?![\w*])")
+# Korean particles follow emphasis without a space; within Latin words and formulas a star is a star.
+_STRONG = re.compile(r"\*\*(?=\S)((?:[^*\n]|\*(?!\*)){1,500}?)(?<=\S)\*\*")
+_EMPHASIS = re.compile(r"(?<![A-Za-z0-9_*\\])\*(?=[^\s*])([^*\n]{1,500})(?<=\S)\*(?![A-Za-z0-9_*])")
+_UNDERSCORE = re.compile(r"(?<![\w\\])_{1,2}(?=[^\s_])([^_\n]{1,500})(?<=\S)_{1,2}(?![A-Za-z0-9_])")
 _ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")
 
 
@@ -137,9 +139,15 @@ class _Reader:
 
 def inline(text: str) -> str:
     """Words without the marks of links, emphasis, code and HTML; targets of links are left out."""
-    for pattern in (_IMAGE, _LINK, _STRONG, _EMPHASIS, _CODE_SPAN):
+    for pattern in (_IMAGE, _LINK, _STRONG):
         text = pattern.sub(r"\1", text)
-    return _ESCAPE.sub(r"\1", _TAG.sub("", text))
+    pieces = _CODE_SPAN.split(text)
+    for place in range(0, len(pieces), 2):  # what is between code; in code nothing is a mark
+        piece = pieces[place]
+        for pattern in (_EMPHASIS, _UNDERSCORE):
+            piece = pattern.sub(r"\1", piece)
+        pieces[place] = _ESCAPE.sub(r"\1", _TAG.sub("", piece))
+    return "".join(pieces)
 
 
 def _cells(line: str) -> list[str]:
