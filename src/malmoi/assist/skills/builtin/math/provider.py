@@ -9,7 +9,7 @@ from malmoi.assist.skills.operation import CallContext, Card, Operation, Result
 from malmoi.core.errors import InvalidInput, UnknownName
 from malmoi.core.sandbox import Limits, SandboxFailed, run_async
 
-_LIMITS = Limits(seconds=15.0, cpu_seconds=12, memory_bytes=1 << 30, output_bytes=1 << 20)
+_LIMITS = Limits(seconds=25.0, cpu_seconds=12, memory_bytes=1 << 30, output_bytes=1 << 20)
 
 
 class MathProvider:
