@@ -15,6 +15,12 @@ from malmoi.core.errors import MalmoiError
 SLOW = 5.0  # seconds
 
 
+def read_all(files: dict[str, list[str]]) -> dict[str, Any]:
+    """Read every file, each given as its name and its content in base64."""
+    limits = asdict(ParseLimits())
+    return {kind: child.read(content, name, limits) for kind, (name, content) in files.items()}
+
+
 def truncations(content: str, name: str, cuts: int) -> dict[str, int]:
     """Read the file cut off at many places."""
     whole = base64.b64decode(content)
