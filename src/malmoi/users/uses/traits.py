@@ -15,6 +15,9 @@ from malmoi.users.uses.setting import Row, Setting, UseResult, compare_figures, 
 _NEW = 0.3
 _ELSEWHERE = ("search", "shop", "webtoon")
 
+_NO_HEAD = {"kind": "none"}
+"""Traits are read from the vectors alone, which the head of CLUE does not change."""
+
 
 def booking(setting: Setting) -> UseResult:
     """Tell who of the new customers of a travel agency will book, by what they did at other services.
@@ -26,7 +29,7 @@ def booking(setting: Setting) -> UseResult:
     logs = of_services(company.logs, _ELSEWHERE)
     known, new = halves(len(logs), _NEW, setting.seed)
     booked = np.asarray(company.traits["booking"], dtype=np.int64)
-    clue = setting.fit("clue", logs.of_users(known))
+    clue = setting.fit("clue", logs.of_users(known), settings=_NO_HEAD)
     texts = setting.fit("mean-text", logs.of_users(known), settings={"decay": 1.0})
     features = {
         "CLUE": (model_features(clue, logs, known), model_features(clue, logs, new)),
@@ -62,7 +65,7 @@ def audience(setting: Setting) -> UseResult:
     logs = company.logs
     answers = np.asarray(company.traits["campaign"], dtype=bool)
     rest, asked = halves(len(logs), min(0.5, 200 / len(logs)), setting.seed)
-    clue = setting.fit("clue", logs)
+    clue = setting.fit("clue", logs, settings=_NO_HEAD)
     texts = setting.fit("mean-text", logs, settings={"decay": 1.0})
     most = max(1, len(rest) // 10)
     chosen = {"everybody": np.ones(len(rest), dtype=bool)}
