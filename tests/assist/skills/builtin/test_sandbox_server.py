@@ -117,6 +117,9 @@ async def test_plans_days_as_cards(egress):
     planned = await travel.call("plan_itinerary", {"city": "jeonju", "days": 2}, context())
     assert [card.title for card in planned.cards] == ["1일째 · 2026-11-22", "2일째 · 2026-11-23"]
     assert planned.cards[0].fields[0][1].startswith("09:30-")
+    assert planned.text.startswith("1일째 ")
+    assert " / 2일째 " in planned.text
+    assert planned.text.endswith("가격과 예약은 예시이며 실제가 아닙니다.")
 
 
 async def test_books_shows_changes_and_cancels_a_car(egress):
@@ -127,6 +130,7 @@ async def test_books_shows_changes_and_cancels_a_car(egress):
         "book_car": "write", "change_booking": "write", "cancel_booking": "write",
     }  # fmt: skip
     found = await cars.call("search_cars", {"city": "jeju", "kind": "compact", **XMAS}, context())
+    assert "가장 싼 것은 기아 모닝(제주국제공항), 2일에 66,900원입니다." in found.text
     (button,) = found.cards[0].actions
     assert button.operation == "book_car"
     assert button.arguments == {"car_id": found.data["items"][0]["car_id"], **XMAS}
@@ -143,6 +147,7 @@ async def test_books_shows_changes_and_cancels_a_car(egress):
     assert changed.data["total_price"] > booked.data["total_price"]
     listed = await cars.call("list_bookings", {}, context())
     assert [item["status"] for item in listed.data["items"]] == ["booked"]
+    assert listed.text.startswith("예약이 1건 있습니다: R")
 
     cancelled = await cars.call(cancel.operation, cancel.arguments, context())
     assert cancelled.data["status"] == "cancelled"
@@ -223,6 +228,7 @@ async def test_makes_up_the_same_weather_twice_and_says_so(egress):
     today = await weather.call("current_weather", {"city": "seoul"}, context("mina", "en"))
     assert first.data == second.data
     assert first.data["sample"] is True
+    assert first.text.startswith("제주: 11-22 ")
     assert "no forecast" in today.text
     assert all(card.kind == "weather" for card in (*first.cards, *today.cards))
 

@@ -109,7 +109,10 @@ def cars_api(folder: Path, today: Today) -> FastAPI:
                 }
                 items.append({**car.told(language_of(request)), **period, "total_price": total, "left": left})
         items.sort(key=lambda item: (item["total_price"], item["car_id"]))
-        return {"count": len(items), "items": items[:limit], **note(request)}
+        remark = note(request)
+        values = {"count": len(items), "first": items[0] if items else {}, "note": remark["note"]}
+        summary = texts.say(language_of(request), "cars" if items else "no_cars", **values)
+        return {"summary": summary, "count": len(items), "items": items[:limit], **remark}
 
     @app.post("/bookings", operation_id="book_car", summary="Book a car", status_code=201)
     def book_car(
@@ -127,7 +130,8 @@ def cars_api(folder: Path, today: Today) -> FastAPI:
     @app.get("/bookings", operation_id="list_bookings", summary="All car bookings of the caller")
     def list_bookings(request: Request, account: Owner) -> dict[str, Any]:
         items = [_told(booking, language_of(request)) for booking in bookings.of(account)]
-        return {"count": len(items), "items": items, **note(request)}
+        summary = texts.say(language_of(request), "bookings" if items else "no_bookings", items=items)
+        return {"summary": summary, "count": len(items), "items": items, **note(request)}
 
     @app.get("/bookings/{booking_id}", operation_id="get_booking", summary="One car booking of the caller")
     def get_booking(request: Request, booking_id: str, account: Owner) -> dict[str, Any]:

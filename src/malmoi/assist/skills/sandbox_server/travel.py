@@ -76,7 +76,10 @@ def travel_api(today: Today) -> FastAPI:
             items.append(told)
         if middle is not None:
             items.sort(key=lambda item: item["distance_km"])
-        return {"count": len(found), "items": items[:limit], **note(request)}
+        items = items[:limit]
+        names = [item["name"] for item in items[:6]]
+        summary = texts.say(language, "places" if items else "no_places", count=len(found), names=names)
+        return {"summary": summary, "count": len(found), "items": items, **note(request)}
 
     @app.get("/places/{place_id}", operation_id="get_place", summary="All about one place")
     def get_place(request: Request, place_id: str) -> dict[str, Any]:
@@ -126,7 +129,10 @@ def travel_api(today: Today) -> FastAPI:
             {"day": number, "date": _day(first, number), "stops": [_stop(stop, language) for stop in stops]}
             for number, stops in enumerate(planned, 1)
         ]
-        return {"city": city, "days": told, **note(request)}
+        names = [[stop.place.name[language] for stop in stops] for stops in planned]
+        remark = note(request)
+        summary = texts.say(language, "plan", days=names, note=remark["note"])
+        return {"summary": summary, "city": city, "days": told, **remark}
 
     return app
 

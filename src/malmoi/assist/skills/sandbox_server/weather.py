@@ -41,7 +41,10 @@ def weather_api(today: Today) -> FastAPI:
     ) -> dict[str, Any]:
         first = start_date or today()
         items = [_weather(city, first + timedelta(days=n), language_of(request)) for n in range(days)]
-        return {"city": items[0]["city"], "items": items, **note(request)}
+        remark = note(request)
+        told = {"city": items[0]["city"], "items": items}
+        summary = texts.say(language_of(request), "forecast", **told, note=remark["note"])
+        return {"summary": summary, **told, **remark}
 
     return app
 
