@@ -157,14 +157,22 @@ def _check_fair(model: Artifact, logs: Artifact, config: EvalConfig) -> str | No
     split = config.split.model_dump(mode="json")
     if known.get("on") == "all" or known.get("split") != split:
         raise InvalidInput(
-            f"{model.id} was fitted on {known.get('on')} of split {known.get('split')}, so it may have "
-            f"learned what it would be asked with split {split}.",
+            f"{model.id} was fitted on {known.get('on')} of the split {_in_words(known.get('split'))}, so it "
+            f"may have learned what it would be asked with the split {_in_words(split)}.",
             field="split",
-            fix="Fit it with the same split, and on = 'train'.",
+            fix="Give the split that it was fitted with; or fit it with this one, on train or known.",
         )
     return (
         f"{model.manifest.name} also learned the validation events." if known.get("on") == "known" else None
     )
+
+
+def _in_words(split: Any) -> str:
+    """A split by its method and what is set of it: "users, share 0.2, seed 1"."""
+    if not isinstance(split, Mapping):
+        return "of nobody knows what"
+    keys = {"users": ("share", "seed"), "time": ("time", "every")}.get(str(split.get("method")), ())
+    return ", ".join([str(split.get("method")), *(f"{key} {split.get(key)}" for key in keys)])
 
 
 def _own(models: Mapping[str, Artifact]) -> list[_Entry]:
