@@ -122,6 +122,7 @@ def test_items_can_be_named_by_id(demo: Path) -> None:
             "no service 'bank'",
         ),
         (("encode", "demo-markov-knn", "--out", "x.parquet"), MalmoiError, "gives no vectors"),
+        (("fit", "markov", "--logs", "demo", "--split", "time"), InvalidInput, "--split time needs a time"),
         (("import",), InvalidInput, "no files are given"),
         (("import", "nothing.csv"), InvalidInput, "no file matches"),
         (("simulate", "--set", "stya=0.7"), MalmoiError, "no setting stya"),
@@ -195,3 +196,13 @@ def test_help_has_examples() -> None:
     for name in ("import", "simulate", "fit", "eval", "recommend", "encode"):
         shown = CliRunner().invoke(users, [name, "--help"]).output
         assert f"malmoi users {name} " in shown
+
+
+def test_a_fit_says_how_it_is_tested_on_the_same_split(demo: Path) -> None:
+    split = ["--split", "users", "--share", "0.2", "--split-seed", "3"]
+    said = run(demo, "fit", "popularity", "--logs", "demo", "--quiet", *split).output
+    test = "eval demo-popularity --logs demo --split users --share 0.2 --split-seed 3"
+    assert f"  test: malmoi users {test}\n" in said
+    assert run(demo, *test.split(), "--baseline", "popularity", "--quiet").exit_code == 0
+    with pytest.raises(InvalidInput, match="of the split users, share 0.2, seed 3, so it may have learned"):
+        run(demo, "eval", "demo-popularity", "--logs", "demo", "--quiet")

@@ -51,6 +51,7 @@ def evaluate(
     logs: str,
     split: str,
     share: float,
+    split_seed: int,
     time: int | None,
     on: str,
     baselines: Sequence[str],
@@ -85,7 +86,7 @@ def evaluate(
         inputs["model" if number == 1 else f"model-{number}"] = find_model(home, name).id
     stage = {
         "use": "users-eval",
-        "split": split_table(split, share, time),
+        "split": split_table(split, share, split_seed, time),
         "on": on,
         "k": k,
         "few": few,

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from malmoi.cli.options import home_option
-from malmoi.cli.users.splitting import split_options, split_table
+from malmoi.cli.users.splitting import split_options, split_table, split_words
 
 
 @click.command()
@@ -41,6 +41,7 @@ def fit(
     on: str,
     split: str,
     share: float,
+    split_seed: int,
     time: int | None,
     seed: int,
     as_json: bool,
@@ -72,7 +73,7 @@ def fit(
         "use": "users-fit",
         "kind": kind,
         "on": on,
-        "split": split_table(split, share, time),
+        "split": split_table(split, share, split_seed, time),
         "inputs": {"logs": found.id},
     }
     changes = [("settings", override) for override in overrides]
@@ -87,4 +88,5 @@ def fit(
         click.echo(f"  The same model had been fitted before; it keeps the name {made.manifest.name}.")
     click.echo(f'  ask:  malmoi users recommend {made.manifest.name} --history "..."')
     if on != "all":
-        click.echo(f"  test: malmoi users eval {made.manifest.name} --logs {logs}")
+        words = split_words(split, share, split_seed, time)
+        click.echo(f"  test: malmoi users eval {made.manifest.name} --logs {logs}{words}")
