@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import FileResponse, Response
 
+from malmoi.core.errors import InvalidInput
 from malmoi.core.hangul import words
 from malmoi.serve.documents.library import shown_document
 from malmoi.serve.documents.question import question_words
@@ -28,7 +29,6 @@ from malmoi.serve.documents.types import (
     TextOut,
     UploadOut,
 )
-from malmoi.serve.errors import RequestRefused
 from malmoi.serve.identity import Principal, require
 from malmoi.serve.identity import Scope as Right
 from malmoi.serve.search import QueryWord, find_matches
@@ -137,8 +137,8 @@ def _file_routes(documents: Documents) -> APIRouter:
     async def upload(caller: Caller, request: Request, collection_id: Id, name: FileName) -> UploadOut:
         """The body is the file itself, of the type `application/octet-stream`; it is indexed afterwards."""
         if request.headers.get("content-type") != UPLOAD_TYPE:
-            raise RequestRefused(
-                415, "wrong_content_type", "a file is uploaded as it is.", fix=f"Send it as {UPLOAD_TYPE}."
+            raise InvalidInput(
+                "a file is uploaded as it is.", field="content-type", fix=f"Send it as {UPLOAD_TYPE}."
             )
         row, is_new = await library.add(caller, collection_id, name, request.stream())
         return UploadOut(document=shown_document(row), created=is_new)
