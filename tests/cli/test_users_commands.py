@@ -206,3 +206,9 @@ def test_a_fit_says_how_it_is_tested_on_the_same_split(demo: Path) -> None:
     assert run(demo, *test.split(), "--baseline", "popularity", "--quiet").exit_code == 0
     with pytest.raises(InvalidInput, match="of the split users, share 0.2, seed 3, so it may have learned"):
         run(demo, "eval", "demo-popularity", "--logs", "demo", "--quiet")
+
+
+def test_logs_that_were_there_before_are_said_to_keep_their_name(demo: Path) -> None:
+    words = ["--users", "150", "--items", "120", "--events", "8", "--quiet"]
+    assert "keep the name" not in run(demo, "simulate", *words).output
+    assert "they keep the name demo." in run(demo, "simulate", *words, "--name", "other").output

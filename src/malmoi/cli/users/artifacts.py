@@ -16,6 +16,15 @@ def short_name(logs: "Artifact") -> str:
     return logs.manifest.name.removesuffix(LOGS_SUFFIX)[:30].rstrip("._-") or "users"
 
 
+def kept_name(logs: "Artifact", name: str) -> str | None:
+    """What to say where logs with this content were there before, under another name than NAME-logs."""
+    from malmoi.users.opening import LOGS_SUFFIX
+
+    if logs.manifest.name == name + LOGS_SUFFIX:
+        return None
+    return f"  The same logs had been made before; they keep the name {short_name(logs)}."
+
+
 def build_recipe(
     name: str, stage: str, table: Mapping[str, Any], *, seed: int, overrides: Sequence[tuple[str, ...]] = ()
 ) -> "Recipe":

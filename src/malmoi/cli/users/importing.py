@@ -63,7 +63,7 @@ def import_(
     if dry_run:
         _show(settings, base, as_json=as_json)
         return
-    from malmoi.cli.users.artifacts import build_recipe, run_recipe
+    from malmoi.cli.users.artifacts import build_recipe, kept_name, run_recipe
 
     table = {"use": "users-logs", "read": settings.model_dump(mode="json", exclude_none=True)}
     made = run_recipe(build_recipe(name, "logs", table, seed=0), home, quiet=quiet, data=base)
@@ -75,6 +75,8 @@ def import_(
 
     report = ImportReport.model_validate_json(written)
     click.echo(f"made {made.id}")
+    if note := kept_name(made, name):
+        click.echo(note)
     for line in report.lines():
         click.echo(line)
     if report.bad:

@@ -84,7 +84,7 @@ def simulate(
         for file in write_simulation(made, out, layout):  # type: ignore[arg-type]
             click.echo(str(file))
         return
-    from malmoi.cli.users.artifacts import build_recipe, run_recipe
+    from malmoi.cli.users.artifacts import build_recipe, kept_name, run_recipe
 
     table: dict[str, object] = {"use": "users-logs", "simulate": values}
     if texts is not None:
@@ -99,4 +99,6 @@ def simulate(
     artifact = run_recipe(recipe, home, quiet=quiet)
     counts = artifact.manifest.metadata
     click.echo(f"made {artifact.id}")
+    if note := kept_name(artifact, name):
+        click.echo(note)
     click.echo(f"{counts['users']:,} users, {counts['items']:,} items, {counts['events']:,} events")
