@@ -56,13 +56,13 @@ def list_templates() -> None:
 @click.option("--language", type=click.Choice(["ko", "en"]), default="ko", show_default=True)
 def show(name: str, language: str) -> None:
     """Show a template: its fields, skills and tests."""
-    from malmoi.assist.templates import Form, find_template, missing_skills, opening, packaged_skills
+    from malmoi.assist.templates import blank_form, find_template, missing_skills, opening, packaged_skills
 
     key, template = find_template(name)
     said: Literal["ko", "en"] = "ko" if language == "ko" else "en"
     click.echo(f"{key}: {template.name.of(said)}\n{template.description.of(said)}\n")
     click.echo(f"System prompt:\n  {template.system_prompt.of(said) or '(none)'}\n")
-    first = opening(template, Form(language=said, mark="0" * 10))
+    first = opening(template, blank_form(template, said))
     if first:
         click.echo(f"Opening:\n  {first.replace(chr(10), chr(10) + '  ')}\n")
     for field in template.fields:

@@ -184,7 +184,7 @@ async def test_a_stopped_flow_keeps_what_it_has(open_server: OPEN) -> None:
         await server.engine.held.wait()
         stopped = await server.json("POST", f"messages/{reply['id']}/stop")
     assert stopped["status"] == "stopped"
-    assert stopped["content"].startswith("가")
+    assert stopped["content"].startswith("낱말만 바꾸면: 어서 오세요 아저씨")
     assert server.engine.num_cancelled == 1
 
 
@@ -249,6 +249,16 @@ async def test_export_and_import_keep_the_opening_and_the_form(server: Server) -
     assert "**질문 3/3.**" in following["content"]
     markdown = (await server.client.get(f"/api/chat/conversations/{other}/export?format=md")).text
     assert opening["content"].splitlines()[0] in markdown
+
+
+async def test_a_template_chosen_in_the_middle_has_its_defaults(server: Server) -> None:
+    conversation_id = await server.new_conversation()
+    _, reply = await server.ask(conversation_id, "안녕하세요")
+    await server.json("PATCH", f"conversations/{conversation_id}", {"persona_id": "interview"})
+    asked = len(server.engine.requests)
+    _, question = await server.ask(conversation_id, "면접 볼게요", parent_id=reply["id"])
+    assert "**질문 1/3.**" in question["content"]
+    assert len(server.engine.requests) == asked
 
 
 async def test_a_form_of_a_file_that_does_not_fit_is_left_out(server: Server) -> None:

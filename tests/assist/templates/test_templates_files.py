@@ -1,5 +1,6 @@
 """Template files: what they must hold, what a wrong one is told, and what is filled in."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,24 @@ def test_help_lines_of_the_listener_are_known_to_the_guard() -> None:
     said = opening(load_builtin()["listener"], Form())
     assert has_number(said, "109")
     assert has_number(said, "119")
+
+
+def test_every_number_that_texts_name_is_a_help_line() -> None:
+    from malmoi.assist.guard.data import help_lines
+    from malmoi.assist.templates.texts import read_text
+
+    known = {line.number for line in help_lines().values()}
+    for path in (("texts", "counselling.toml"), ("files", "listener.toml")):
+        named = set(re.findall(r"(?<![\d-])1\d{2}\d?(?:-\d{4})?(?![\d-])", read_text(*path))) - {"160"}
+        assert named
+        assert named <= known, path
+
+
+def test_the_example_of_the_documents_is_a_template(tmp_path: Path) -> None:
+    page = Path(__file__).parents[3] / "docs" / "templates.md"
+    example = re.search(r"```toml\n(.*?)```", page.read_text(encoding="utf-8"), re.S)
+    assert example is not None
+    assert load_template(write(tmp_path, example[1])).tests[0].name == "has its heading"
 
 
 def test_banks_of_questions() -> None:

@@ -78,6 +78,14 @@ async def test_an_answer_ends_with_an_open_question_once() -> None:
     assert (await asking.say("오늘 혼났어요.")).count("?") == 1
 
 
+async def test_a_model_that_goes_on_and_on_is_stopped() -> None:
+    engine = saying("그러셨군요. " * 200)
+    said = await talk("listener", engine).say("오늘 혼났어요.")
+    assert said.count("그러셨군요.") == 5
+    assert engine.num_cancelled == 1
+    assert engine.active == 0
+
+
 async def test_a_model_that_fails_is_not_hidden() -> None:
     one = talk("listener", ScriptedEngine([Rule(when=".", fail_after=0)]))
     with pytest.raises(MalmoiError):

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from malmoi.apps.chat.tables import Conversation, Persona
 from malmoi.apps.chat.types import Localised, NewPersona, PersonaOut, PersonaPatch, SamplingOptions
-from malmoi.assist.templates import Form, Template, load_builtin, system_prompt
+from malmoi.assist.templates import Form, Template, blank_form, load_builtin, system_prompt
 from malmoi.core.errors import Conflict, NotFound
 from malmoi.core.hangul import is_hangul
 from malmoi.serve.db import Database, new_id, utc_now
@@ -111,7 +111,7 @@ class Personas:
             return Character()
         builtin = self._builtin.get(persona_id)
         if builtin is not None:
-            form = _form_of(conversation, first_message)
+            form = _form_of(conversation, builtin, first_message)
             sampling = SamplingOptions(**builtin.sampling.model_dump(exclude_none=True))
             return Character(system_prompt(builtin, form), None, sampling, builtin, form)
         query = select(Persona).where(Persona.id == persona_id, Persona.account_id == account_id)
@@ -145,13 +145,13 @@ def _show(persona: Persona) -> PersonaOut:
     )
 
 
-def _form_of(conversation: Conversation, first_message: str) -> Form:
+def _form_of(conversation: Conversation, template: Template, first_message: str) -> Form:
     """What was filled in. Where nothing was, the marks must still be the same for each answer."""
     if conversation.form is not None:
         return Form.model_validate(conversation.form)
     korean = any(is_hangul(char) for char in first_message)
     mark = blake2b(conversation.id.encode(), digest_size=5).hexdigest()
-    return Form(language="ko" if korean else "en", mark=mark)
+    return blank_form(template, "ko" if korean else "en", mark=mark)
 
 
 def _show_builtin(persona_id: str, persona: Template) -> PersonaOut:

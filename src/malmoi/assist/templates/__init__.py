@@ -2,7 +2,7 @@
 
 from malmoi.assist.templates.answering import answer, opening
 from malmoi.assist.templates.flows.flow import Flow, Occasion, Piece, Turn, Writer
-from malmoi.assist.templates.form import Form, fill_form, system_prompt
+from malmoi.assist.templates.form import Form, blank_form, fill_form, system_prompt
 from malmoi.assist.templates.loading import (
     find_template,
     load_builtin,
@@ -23,6 +23,7 @@ __all__ = [
     "Turn",
     "Writer",
     "answer",
+    "blank_form",
     "fill_form",
     "find_template",
     "load_builtin",

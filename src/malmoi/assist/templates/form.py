@@ -59,6 +59,13 @@ def fill_form(template: Template, language: Language, values: Mapping[str, str])
     return Form(language=language, values={name: value for name, value in checked.items() if value})
 
 
+def blank_form(template: Template, language: Language, *, mark: str | None = None) -> Form:
+    """The form of a conversation for which nothing was filled in: what has a default has it."""
+    values = {field.id: field.default for field in template.fields if field.default}
+    form = Form(language=language, values=values)
+    return form if mark is None else form.model_copy(update={"mark": mark})
+
+
 def system_prompt(template: Template, form: Form) -> str:
     """The system prompt with the values of the form as data; empty when there is nothing to say."""
     text = template.system_prompt.of(form.language).strip()

@@ -7,8 +7,10 @@ answer has the help lines under it.
 """
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from functools import lru_cache
+from typing import cast
 
 from malmoi.assist.guard.data import help_lines, known_topics, read_table
 from malmoi.assist.guard.sentences import language_of, sentences
@@ -46,17 +48,19 @@ class Counselling:
         texts = Texts("counselling", occasion.language)
         said, removed = 0, False
         last = ""
-        async for sentence in _sentences(occasion, writer):
-            if language_of(sentence) != occasion.language:
-                continue
-            if not is_allowed(sentence):
-                removed = True
-                continue
-            if said >= _MOST_SENTENCES:
-                break
-            said += 1
-            last = sentence.strip() or last
-            yield Piece(sentence)
+        # Closed where the answer is long enough: that stops the model.
+        async with aclosing(_sentences(occasion, writer)) as written:
+            async for sentence in written:
+                if language_of(sentence) != occasion.language:
+                    continue
+                if not is_allowed(sentence):
+                    removed = True
+                    continue
+                if said >= _MOST_SENTENCES:
+                    break
+                said += 1
+                last = sentence.strip() or last
+                yield Piece(sentence)
         questions = texts.listed("questions")
         closing = questions[len(occasion.said("user")) % len(questions)]
         if not said:
@@ -79,18 +83,20 @@ def is_allowed(sentence: str) -> bool:
     return all(found.replace(" ", "-") in known for found in _NUMBER.findall(folded))
 
 
-async def _sentences(occasion: Occasion, writer: Writer) -> AsyncIterator[str]:
+async def _sentences(occasion: Occasion, writer: Writer) -> AsyncGenerator[str, None]:
     """The model's answer sentence by sentence; one that fails before it has said anything says nothing."""
     prompt = request(occasion.system, *recent(occasion.branch, characters=_CONTEXT))
     waiting, has_said = "", False
     try:
-        async for text in writer.write(prompt, occasion.sampling):
-            waiting += text
-            spans = list(sentences(waiting))
-            for start, end in spans[:-1]:
-                has_said = True
-                yield waiting[start:end]
-            waiting = waiting[spans[-1][0] :] if spans else waiting
+        source = cast("AsyncGenerator[str, None]", writer.write(prompt, occasion.sampling))
+        async with aclosing(source) as texts:
+            async for text in texts:
+                waiting += text
+                spans = list(sentences(waiting))
+                for start, end in spans[:-1]:
+                    has_said = True
+                    yield waiting[start:end]
+                waiting = waiting[spans[-1][0] :] if spans else waiting
     except MalmoiError:
         if not has_said and not waiting:
             raise
