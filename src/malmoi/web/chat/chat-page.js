@@ -13,6 +13,7 @@ import { Composer } from './composer.js';
 import { Empty } from './empty.js';
 import { FirstRun } from './first-run.js';
 import { MessageList } from './message-list.js';
+import { DocumentPicker } from './document-picker.js';
 import { ModelPicker } from './model-picker.js';
 import { PersonaPicker } from './persona-picker.js';
 import { SamplingPanel } from './sampling-panel.js';
@@ -48,6 +49,7 @@ export function ChatPage() {
       <button type="button" class="icon-button drawer-button" aria-label=${t('sidebar.open')} aria-expanded=${String(drawerOpen.value)} onClick=${() => { drawerOpen.value = true; }}><${Icon} name="menu" /></button>
       <${ModelPicker} />
       <span class="grow"></span>
+      <${DocumentPicker} />
       <${PersonaPicker} />
       <button type="button" class="icon-button" aria-label=${t('sampling.title')} title=${t('sampling.title')} aria-haspopup="dialog" onClick=${() => { tuning.value = true; }}><${Icon} name="settings" /></button>
     </header>

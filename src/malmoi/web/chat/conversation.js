@@ -21,7 +21,8 @@ import { writeDraft } from './drafts.js';
 /**
  * A reply that is being written. Its text lives apart from the message, so that a token redraws one reply only.
  * @typedef {{replyId: string, conversationId: string, content: import('@preact/signals').Signal<string>,
- *   reasoning: import('@preact/signals').Signal<string>, lost: import('@preact/signals').Signal<boolean>}} Live
+ *   reasoning: import('@preact/signals').Signal<string>, lost: import('@preact/signals').Signal<boolean>,
+ *   grounds: import('@preact/signals').Signal<import('./citations.js').Grounds|null>}} Live
  */
 
 export const live = signal(/** @type {Live|null} */ (null));
@@ -101,8 +102,8 @@ export async function send(text, { parentId, clientId = crypto.randomUUID() } = 
   const pendingId = `pending-${clientId}`;
   try {
     if (!conversationId) {
-      const { folder_id, persona_id, sampling } = fresh.value;
-      const conversation = await post('/chat/conversations', { folder_id, persona_id, sampling, model: choices.value.model });
+      const { folder_id, persona_id, sampling, documents } = fresh.value;
+      const conversation = await post('/chat/conversations', { folder_id, persona_id, sampling, documents, model: choices.value.model });
       conversationId = conversation.id;
       begunHere.value = conversation.id;
       current.value = { id: conversation.id, status: 'ready', conversation, messages: new Map(), leaf: null };
@@ -187,7 +188,7 @@ function run(conversationId, path, body, begun) {
 /** @param {string} conversationId @param {Message} reply */
 function begin(conversationId, reply) {
   waiting.value = false;
-  live.value = { replyId: reply.id, conversationId, content: signal(reply.content ?? ''), reasoning: signal(reply.reasoning ?? ''), lost: signal(false) };
+  live.value = { replyId: reply.id, conversationId, content: signal(reply.content ?? ''), reasoning: signal(reply.reasoning ?? ''), lost: signal(false), grounds: signal(reply.grounds ?? null) };
 }
 
 /** @param {string} conversationId */
@@ -277,6 +278,11 @@ async function consume(events, control, onMessage) {
         if (document.hidden) setTimeout(flush, 100);
         else requestAnimationFrame(flush);
       }
+    } else if (event === 'sources' && reply) {
+      reply.grounds.value = { citations: [], unsupported: [], ...data };
+    } else if (event === 'citation' && reply?.grounds.value) {
+      flush(); // the words that it supports come first
+      reply.grounds.value = { ...reply.grounds.value, citations: [...reply.grounds.value.citations, data] };
     } else if (event === 'title') {
       const known = current.value?.conversation;
       if (known) noteConversation({ ...known, title: data.title });

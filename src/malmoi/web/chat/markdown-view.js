@@ -6,6 +6,7 @@ import { BlockReader } from './markdown.js';
 import { sanitized } from './sanitize.js';
 import { highlight } from './highlight.js';
 import { typeset } from './math.js';
+import { placeChips, withChips } from './citations.js';
 
 /** @typedef {import('./markdown.js').Block} Block */
 
@@ -14,6 +15,8 @@ class Shown {
   constructor(root) {
     this.root = root;
     this.reader = new BlockReader();
+    /** @type {import('./citations.js').Citation[]} */
+    this.citations = [];
     /** @type {{html: string, element: HTMLElement, code: Text|null, final: boolean}[]} */
     this.blocks = [];
   }
@@ -32,7 +35,7 @@ class Shown {
       if (final && !old.final) { old.final = true; this.#finish(old.element, block); }
       return;
     }
-    if (old?.code?.isConnected && block.code && !old.final && block.code.code.startsWith(old.code.data)) {
+    if (!this.citations.length && old?.code?.isConnected && block.code && !old.final && block.code.code.startsWith(old.code.data)) {
       old.code.appendData(block.code.code.slice(old.code.data.length));
       old.html = block.html;
       if (final) { old.final = true; this.#finish(old.element, block); }
@@ -42,6 +45,7 @@ class Shown {
     element.className = 'block';
     element.append(sanitized(block.html));
     decorate(element);
+    if (this.citations.length) placeChips(element, this.citations, (citation) => t('sources.open', { n: citation.number }));
     const code = block.code ? element.querySelector('pre > code') : null;
     if (code && !code.firstChild) code.append('');
     if (old) old.element.replaceWith(element);
@@ -97,14 +101,19 @@ async function onClick(event) {
   setTimeout(() => { button.textContent = t('message.copy_code'); }, 1500);
 }
 
-/** @param {{text: string, streaming?: boolean}} props */
-export function Markdown({ text, streaming = false }) {
+/** @type {import('./citations.js').Citation[]} */
+const NONE = [];
+
+/** @param {{text: string, streaming?: boolean, citations?: import('./citations.js').Citation[]}} props */
+export function Markdown({ text, streaming = false, citations = NONE }) {
   const root = useRef(/** @type {HTMLDivElement|null} */ (null));
   const shown = useRef(/** @type {Shown|null} */ (null));
   useLayoutEffect(() => {
     shown.current ??= new Shown(/** @type {HTMLElement} */ (root.current));
-    shown.current.update(text, !streaming);
-  }, [text, streaming]);
+    // Chips stand in the text itself: a new one redraws its block, and only that.
+    shown.current.citations = citations;
+    shown.current.update(citations.length ? withChips(text, citations) : text, !streaming);
+  }, [text, streaming, citations]);
   useEffect(() => {
     root.current?.addEventListener('click', onClick);
   }, []);

@@ -9,6 +9,7 @@ import { notify } from '../shell/notices.js';
 import { live, regenerate, reload, send, showBranch, waiting } from './conversation.js';
 import { chosenModel, chosenPersona } from './store.js';
 import { Markdown } from './markdown-view.js';
+import { Extract, Sources } from './sources.js';
 import { Reasoning } from './reasoning.js';
 import { EditBox } from './edit-box.js';
 
@@ -88,6 +89,7 @@ export function Reply({ message, versions }) {
   const reply = live.value?.replyId === message.id ? live.value : null;
   const content = reply ? reply.content.value : message.content;
   const reasoning = reply ? reply.reasoning.value : message.reasoning;
+  const grounds = reply ? reply.grounds.value : message.grounds ?? null;
   const busy = Boolean(live.value) || waiting.value;
   // A reply learns at its end which model wrote it; until then it is the chosen one.
   const name = message.model ?? (reply ? chosenModel.value?.name : null);
@@ -98,12 +100,14 @@ export function Reply({ message, versions }) {
     <article class=${`message reply ${reply ? 'streaming' : message.status}`} data-id=${message.id} aria-label=${t('message.reply')}>
       <div class="author"><${Mark} /><span>${model ?? (said(chosenPersona.value?.name) || t('app.name'))}</span></div>
       ${reasoning && html`<${Reasoning} text=${reasoning} streaming=${Boolean(reply) && !content} />`}
-      ${(content || !reply) && html`<${Markdown} text=${content} streaming=${Boolean(reply)} />`}
+      ${(content || !reply) && html`<${Markdown} text=${content} streaming=${Boolean(reply)} citations=${grounds?.citations} />`}
+      ${reply && !content && grounds && html`<${Extract} extract=${grounds.extract} />`}
       ${reply && !content && !reasoning && html`<div class="thinking" role="img" aria-label=${t('message.writing')}><i></i><i></i><i></i></div>`}
       ${reply?.lost.value && html`<div class="banner error"><${Icon} name="alert" /><div>${t('error.stream_lost')}</div>
         <button type="button" class="button small" onClick=${reload}>${t('action.reload')}</button></div>`}
       ${!reply && html`
         <${Outcome} message=${message} />
+        ${grounds && html`<${Sources} grounds=${grounds} />`}
         <footer class="message-foot">
           <${Versions} ...${versions} />
           <${CopyButton} text=${content} />

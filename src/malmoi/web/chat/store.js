@@ -14,6 +14,7 @@ import { t } from '../shell/i18n.js';
  * @property {string|null} model
  * @property {string|null} persona_id
  * @property {Record<string, number|null>} sampling
+ * @property {{collections: string[], documents: string[]}|null} documents in which replies are looked up
  * @property {boolean} pinned
  * @property {string|null} active_leaf_id
  * @property {string} created_at
@@ -29,8 +30,8 @@ export const templates = signal(/** @type {import('./templates.js').Template[]} 
 /** The conversation on the screen. */
 export const current = signal(/** @type {import('./conversation.js').Open|null} */ (null));
 /** Choices made before the first message of a new conversation. */
-export const fresh = signal(/** @type {{model: string|null, persona_id: string|null, sampling: Record<string, number|null>, folder_id: string|null}} */ (
-  { model: null, persona_id: null, sampling: {}, folder_id: null }));
+export const fresh = signal(/** @type {{model: string|null, persona_id: string|null, sampling: Record<string, number|null>, folder_id: string|null, documents: Conversation['documents']}} */ (
+  { model: null, persona_id: null, sampling: {}, folder_id: null, documents: null }));
 
 /** The choices that hold now: the open conversation's, or the next one's. */
 export const choices = computed(() => {
@@ -39,6 +40,7 @@ export const choices = computed(() => {
     model: from.model ?? preferences.value.model ?? defaultModel.value?.name ?? null,
     persona_id: from.persona_id ?? null,
     sampling: from.sampling ?? {},
+    documents: from.documents ?? null,
   };
 });
 export const chosenModel = computed(() =>
@@ -48,7 +50,7 @@ export const chosenPersona = computed(() =>
 
 export function resetFresh(folderId = null) {
   const { persona_id = null, sampling = {} } = preferences.value;
-  fresh.value = { model: null, persona_id, sampling: { ...sampling }, folder_id: folderId };
+  fresh.value = { model: null, persona_id, sampling: { ...sampling }, folder_id: folderId, documents: null };
 }
 
 /** @param {string|null} [folderId] */
@@ -58,7 +60,7 @@ export function startNew(folderId = null) {
   queueMicrotask(() => document.querySelector('.composer textarea')?.focus());
 }
 
-/** Change choices where they belong. @param {Partial<{model: string, persona_id: string|null, sampling: object}>} changes */
+/** Change choices where they belong. @param {Partial<{model: string, persona_id: string|null, sampling: object, documents: Conversation['documents']}>} changes */
 export async function choose(changes) {
   const open = current.value;
   if (!open?.conversation) fresh.value = { ...fresh.value, ...changes };

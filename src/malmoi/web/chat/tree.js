@@ -13,6 +13,7 @@
  * @property {{code: string, message: string, fix: string}|null} error
  * @property {string|null} model
  * @property {any} usage
+ * @property {import('./citations.js').Grounds|null} [grounds] what a reply from documents rests on
  * @property {string} created_at
  */
 /** @typedef {Map<string, Message>} Messages in the order of creation */
