@@ -65,12 +65,12 @@ clean:  ## remove .venv, .cache and what the tools left
 	@touch $@
 
 .venv/serve: .venv/python pyproject.toml constraints.txt
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[serve,documents,skills]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[serve]'
 	@touch $@
 
 .venv/train: .venv/python pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet '$(TORCH)'
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[serve,documents,skills,train]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[serve,train]'
 	@touch $@ .venv/serve
 
 .venv/dev: .venv/python pyproject.toml constraints.txt
