@@ -61,6 +61,10 @@ def calculate(expression, **more):
         ("2+3=?", "5"),
         ("½ + ¼", "3/4"),
         ("3만 5천원 × 12개월", "420000"),
+        ("삼분의 일", "1/3"),
+        ("(-8)^(1/3)", "-2"),
+        ("√-4", "2i"),
+        ("(1/3)^5000", "2.475861814 × 10^-2386"),
     ],
 )
 def test_reads_numbers_as_people_write_them(expression, value):
@@ -90,6 +94,9 @@ def test_takes_plain_angles_as_it_is_told():
         ("9" * 400, "too_large"),
         ("x = 3", "equation_given"),
         ("(1, 2", "missing"),
+        ("1.2.3", "not_mathematics"),
+        ("sqrt(2)^100000", "too_large"),
+        ("sin ∞", "not_a_number"),
         ("2.5!", "factorial"),
     ],
 )
@@ -151,6 +158,7 @@ def test_says_what_a_quadratic_is_solved_with():
     [
         ("derivative", {"expression": "x^3+2x", "at": "2"}, "value", "14"),
         ("derivative", {"expression": "f(x) = ln x"}, "derivative", "1/x"),
+        ("derivative", {"expression": "|x|"}, "derivative", "sign(x)"),
         ("integral", {"expression": "x^2", "lower": "0", "upper": "3"}, "value", "9"),
         ("integral", {"expression": "e^(-x^2)", "lower": "-oo", "upper": "oo"}, "value", "√π"),
         ("integral", {"expression": "cos(3x)"}, "antiderivative", "sin(3x)/3 + C"),
@@ -228,6 +236,7 @@ def test_converts_units_by_the_names_people_use(quantity, to, value):
         ("100달러", "원", "money"),
         ("3 kg", "m", "units_differ"),
         ("3 flurbs", "m", "no_unit"),
+        ("1e400 km", "m", "too_large"),
         ("3 __class__", "m", "no_unit"),
         ("many", "m", "no_quantity"),
     ],

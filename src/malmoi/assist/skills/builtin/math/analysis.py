@@ -129,7 +129,9 @@ def _of(expression: str, variable: str) -> tuple[Any, Any, list[str]]:
             name for name in reading.names if name not in ("C", "a", "b", "c", "n", "k")
         ] or reading.names
         variable = "x" if "x" in named or not named else named[0]
-    return value, sympy.Symbol(variable), sorted(reading.remarks)
+    # Analysis is of real numbers here: |x| has a derivative, and roots of squares become absolute values.
+    symbol = sympy.Symbol(variable, real=True)
+    return value.subs(sympy.Symbol(variable), symbol), symbol, sorted(reading.remarks)
 
 
 def _is_definition(expression: str) -> bool:

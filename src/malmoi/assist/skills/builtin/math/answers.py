@@ -6,6 +6,7 @@ from typing import Any
 
 _SIGNIFICANT = 10
 _LONGEST_EXACT = 60
+_NOISE = 1e-15  # an imaginary part that small beside the real one is what rounding has left
 
 
 @dataclass(slots=True)
@@ -75,6 +76,8 @@ def decimal(value: Any) -> str:
     real, imaginary = number.as_real_imag()
     if not (real.is_Float or real.is_Rational) or not (imaginary.is_Float or imaginary.is_Rational):
         return ""
+    if abs(imaginary) < abs(real) * _NOISE:
+        return _figures(real)
     sign = "-" if imaginary < 0 else "+"
     return f"{_figures(real)} {sign} {_figures(abs(imaginary))}i"
 
@@ -82,9 +85,8 @@ def decimal(value: Any) -> str:
 def _figures(number: Any) -> str:
     if number.is_Integer and abs(number) < 10**15:
         return str(number)
-    text = (
-        format(float(number), f".{_SIGNIFICANT}g") if abs(number) < 1e300 else str(number.evalf(_SIGNIFICANT))
-    )
+    ordinary = number == 0 or 1e-300 < abs(number) < 1e300
+    text = format(float(number), f".{_SIGNIFICANT}g") if ordinary else str(number.evalf(_SIGNIFICANT))
     if "e" not in text:
         return text
     mantissa, _, exponent = text.partition("e")
@@ -114,7 +116,7 @@ def _numeric_kinds() -> tuple[Any, ...]:
     """Numbers that say nothing but their figures."""
     import sympy
 
-    return (sympy.Float, sympy.CRootOf)
+    return (sympy.Float, sympy.CRootOf, sympy.LambertW)
 
 
 def told(value: Any, *, decimals: bool = False) -> dict[str, str]:

@@ -38,6 +38,8 @@ def calculate(expression: str, angles: str = "radians") -> Answer:
     value = _simplified(value)
     if value.has(sympy.zoo, sympy.nan):
         raise Refused("zero_division")
+    if value.has(sympy.AccumBounds):
+        raise Refused("not_a_number", expression.strip()[:60], field="expression")
     shown = told(value, decimals=reading.decimals or "%" in spelled)
     data = {"result": shown["value"]}
     if shown["about"]:

@@ -204,7 +204,7 @@ class _Parser:
         if token.kind == "name":
             return self._name(token)
         if token.text == "√":
-            return self._root(self._item(), 2)
+            return self._root(self._factor_without_product(), 2)
         if token.text == "|":
             self._bars += 1
             value = self._sum()
@@ -355,8 +355,16 @@ class _Parser:
                 if base.is_Rational and base not in (0, 1, -1):
                     if size * _digits(max(abs(base.p), base.q)) > MOST_DIGITS:
                         raise self._too_large()
-                elif size > 10**6:
+                elif base.is_finite and size * abs(log10(max(abs(complex(base)), 1e-300))) > MOST_DIGITS:
                     raise self._too_large()
+                if (
+                    base.is_negative
+                    and base.is_Rational
+                    and exponent.is_Rational
+                    and exponent.q in (3, 5, 7, 9)
+                ):
+                    # As at school, the real root of a negative number: (-8)^(1/3) = -2.
+                    return (-1) ** exponent.p * (-base) ** exponent
             elif exponent.is_integer and size > LARGEST_SYMBOLIC_POWER:
                 raise self._too_large()
         return base**exponent

@@ -30,6 +30,8 @@ _MIXED = re.compile(
 )
 _SPOKEN = re.compile(rf"(?<![가-힣])[{''.join(_DIGITS)}{_UNITS}]+(?![가-힣])")
 _SHORT = re.compile(rf"[^억조경]*([억조])\s*(?:(?:{_FIGURE})?\s*[천백십])+")
+_WORDS = rf"[{''.join(_DIGITS)}{_UNITS}]+"
+_SPOKEN_FRACTION = re.compile(rf"(?<![가-힣])({_WORDS})\s*분의\s*({_WORDS})(?![가-힣])")
 _FRACTION = re.compile(
     r"(\d+(?:\.\d+)?|\([^()]*\)|[A-Za-z])\s*분의\s*(√?\s*(?:\d+(?:\.\d+)?|\([^()]*\)|[A-Za-z]))"
 )
@@ -95,6 +97,7 @@ def _latex(text: str) -> str:
 
 def _korean(text: str, words: Mapping[str, Any]) -> str:
     text = _MIXED.sub(lambda found: f" {_value(found[0])} ", text)
+    text = _SPOKEN_FRACTION.sub(lambda found: f"(({_value(found[2])})/({_value(found[1])}))", text)
     for _ in range(10):
         text, changes = _FRACTION.subn(r"((\2)/(\1))", text)
         if not changes:

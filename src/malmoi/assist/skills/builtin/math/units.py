@@ -7,6 +7,7 @@ import re
 import tomllib
 from functools import lru_cache
 from importlib.resources import files
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import sympy
@@ -52,6 +53,8 @@ def convert(quantity: str, to: str) -> Answer:
             if len(parts) == 1
             else (one.to(target) if total is None else total + one.to(target))
         )
+    if not isfinite(float(total.magnitude)):
+        raise Refused("too_large", "300", field="quantity")
     shown = _figures(float(total.magnitude))
     name = _DEGREES.get(str(target), to.strip())
     gap = "" if "가" <= name[:1] <= "힣" else " "
