@@ -30,6 +30,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "safety": ("malmoi.cli.safety:safety", "Keep a model from harm: classifiers, the guard, red-teaming."),
     "users": ("malmoi.cli.users:users", "Understand users by what they did: recommend, encode, classify."),
     "artifacts": ("malmoi.cli.artifacts:artifacts", "List, verify and remove what runs have made."),
+    "skills": ("malmoi.cli.skills:skills", "List, check and try skills."),
     "config": ("malmoi.cli.config:config", "Show every setting, its present value, and what it does."),
     "bench": ("malmoi.cli.bench:bench", "Measure this installation."),
 }

@@ -1,6 +1,5 @@
 """Skills, a model and approvals for tests: everything does exactly what the test says."""
 
-import hashlib
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,8 +14,8 @@ from malmoi.assist.skills.loading import LoadedSkill, lay_over
 from malmoi.assist.skills.manifest import Manifest, Skill
 from malmoi.assist.skills.operation import CallContext, Operation, Result
 from malmoi.assist.skills.routing import Router
-from malmoi.assist.skills.routing.ngrams import grams
-from malmoi.assist.skills.routing.weighing import FEATURES, Weights
+from malmoi.assist.skills.routing.ngrams import letter_vectors
+from malmoi.assist.skills.routing.weighing import Weights
 from malmoi.assist.skills.running import RunRequest, SkillRunner
 from malmoi.core.types import Chat
 from malmoi.engine.base import Chunk, Completion, Sampling, Usage
@@ -26,18 +25,7 @@ NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
 async def embed(texts: Sequence[str]) -> np.ndarray:
     """Vectors of hashed n-grams: texts that look alike are near each other."""
-    vectors = np.zeros((len(texts), 256), dtype=np.float32)
-    for row, text in enumerate(texts):
-        for gram, count in grams(text).items():
-            place = int.from_bytes(hashlib.blake2b(gram.encode(), digest_size=4).digest(), "big")
-            vectors[row, place % 256] += count
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
-
-
-def weights(threshold: float = 0.5) -> Weights:
-    """What looks like an example, and less like a query for none, fits."""
-    told = dict.fromkeys(FEATURES, 0.0) | {"nearest": 8.0, "letters": 4.0, "over_none": 4.0}
-    return Weights(-6.0, told, threshold, {})
+    return letter_vectors(texts)
 
 
 @dataclass
@@ -165,7 +153,7 @@ class Yes:
 
 
 def runner(approvals: Yes | None = None, **limits: Any) -> SkillRunner:
-    router = Router(embed, weights=weights())
+    router = Router(embed, weights=Weights(sure=0.0))
     return SkillRunner(router, approvals or Yes(), limits=SkillLimits(**limits))
 
 

@@ -272,3 +272,17 @@ async def test_cancelling_a_run_cancels_the_call() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert ended.is_set()
+
+
+async def test_where_no_operation_leads_the_model_chooses_among_those_of_the_skill() -> None:
+    loaded, world = cars()
+    made = runner()
+    made.router._weights = replace(made.router._weights, sure=1.1)
+    model = Model([{"operation": "search"}, {"day": None}])
+    events = await run(made, "제주에서 렌터카 찾아줘", loaded, model=model)
+    assert one(events, "routed").routing.choice.operation == "search"
+    assert model.samplings[0].json_schema["properties"]["operation"]["enum"] == ["search", "book"]
+    assert [call[0] for call in world.calls] == ["search"]
+    # What it says beyond that is not heard; the nearest operation stays.
+    events = await run(made, "제주에서 렌터카 찾아줘", loaded, model=Model([{"operation": "pay"}]))
+    assert one(events, "routed").routing.choice.operation == "search"

@@ -156,6 +156,30 @@ class Planner:
                     sources[name] = "model"
         return _checked(skill, operation, request.language, arguments, sources)
 
+    async def choose_operation(self, operations: Mapping[str, Operation], request: PlanRequest) -> str | None:
+        """The operation of one skill that a query is for; None: there is no model, or it does not say.
+
+        Raises:
+            TokensSpent: the run has no tokens left.
+        """
+        if self.model is None or len(operations) < 2:
+            return None
+        told = "\n".join(f"- {name}: {_first_line(one.description)}" for name, one in operations.items())
+        schema = {
+            "type": "object",
+            "properties": {"operation": {"type": "string", "enum": [*operations]}},
+            "required": ["operation"],
+            "additionalProperties": False,
+        }
+        messages = [Message("system", prompt("choose").replace("{operations}", told))]
+        for one in request.demonstrations:
+            if one.operation in operations:
+                messages.append(Message("user", one.query))
+                messages.append(Message("assistant", json.dumps({"operation": one.operation})))
+        chat = Chat((*messages, *conversation(request)), thinking=False)
+        name = (await self._json(self.model, chat, schema, 60)).get("operation")
+        return name if isinstance(name, str) and name in operations else None
+
     async def find_way(
         self, goal: Operation, missing: Sequence[str], reads: Mapping[str, Operation], request: PlanRequest
     ) -> str | None:
@@ -215,7 +239,8 @@ class Planner:
             told = ", ".join(f"{title[:80]} = {document}" for document, title in request.documents[:20])
             system += f"\nDocuments at hand: {told}"
         messages = [Message("system", system)]
-        for one in reversed(request.demonstrations[:3]):
+        own = [one for one in request.demonstrations if one.operation == operation.name]
+        for one in reversed(own[:3]):
             shown = {name: (one.arguments or {}).get(name) for name in left}
             messages.append(Message("user", one.query))
             messages.append(Message("assistant", json.dumps(shown, ensure_ascii=False)))

@@ -1,137 +1,123 @@
-"""Fit the weights of the router on the examples of manifests, each left out in its turn.
+"""Fit the numbers of the router on the examples of manifests, each left out in its turn.
 
-Pairs of skills (and single ones) are switched on at random. The examples of these are queries that must find
-their operation, each compared with all examples but itself. The examples of skills that are off, and queries
-for none (each left out of what it is compared with), are queries for which the best operation is wrong. A
-logistic regression is fitted on the best operation of each query by Newton's method with a small penalty;
-the threshold is the one that makes the fewest faults, where calling a skill for nothing counts twice.
+Pairs of skills are switched on at random. Each example of theirs is judged by an index that does not have it
+(for ridge regression that has a closed form), and so is each query for none; examples of skills that are off
+must find none. By these margins a logistic curve is fitted, in which both kinds count the same in sum, and a
+query of a skill that is off half as much: it speaks of something that could well be asked of a skill. The
+threshold is the lowest that few queries for none reach. `sure` is the smallest share above which nine of ten
+operations are right.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from malmoi.assist.skills.loading import LoadedSkill
-from malmoi.assist.skills.routing.index import Embed, Index, Label, build_index
-from malmoi.assist.skills.routing.weighing import FEATURES, Weights
+from malmoi.assist.skills.routing.index import Embed, Label, build_index
+from malmoi.assist.skills.routing.weighing import Weights
 
-_PENALTY = 1.0
+_OFF = 0.5
 _ROUNDS = 50
-_COST_OF_NOTHING = 2.0  # a skill that is called for nothing, against a query that finds none
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A query and one operation: their likenesses, and whether the operation is what the query is for."""
-
-    features: tuple[float, ...]
-    fits: bool
-    weight: float = 1.0
+_RIGHT = 0.9
+_FOR_NOTHING = 0.015  # of the queries for none
 
 
 async def fit_router(
-    skills: Sequence[LoadedSkill], embed: Embed, *, pairs: int = 12, seed: int = 7
+    skills: Sequence[LoadedSkill],
+    embed: Embed,
+    *,
+    pairs: int = 12,
+    seed: int = 7,
+    weights: Weights | None = None,
 ) -> Weights:
-    """Weights fitted on the examples of some skills.
+    """The slope, the offset and `sure`, with the figures they were fitted on.
 
     Args:
-        skills: with examples that name their operation.
+        skills: with examples that name their operation; at least two.
         embed: unit-length vectors of texts.
         pairs: how many pairs of skills are switched on.
         seed: of the choice.
+        weights: of the kernel.
     """
+    start = weights if weights is not None else Weights()
     rng = np.random.default_rng(seed)
-    sets = [[one] for one in skills]
+    margins: dict[str, list[float]] = {"on": [], "none": [], "off": []}
+    right_skill: list[bool] = []
+    shares: list[tuple[float, bool]] = []
     for _ in range(pairs):
-        chosen = rng.choice(len(skills), size=min(2, len(skills)), replace=False)
-        sets.append([skills[int(number)] for number in chosen])
-    vectors_of = {
-        one.name: await embed([example.query for example in one.skill.manifest.examples]) for one in skills
-    }
-    rows: list[Row] = []
-    for on in sets:
-        index = await build_index(on, embed)
-        rows += _own(index)
-        for other in skills:
-            if other not in on:
-                rows += _foreign(index, other, vectors_of[other.name])
-    bias, weights = _logistic(rows)
-    fitted = Weights(bias, weights, 0.5, {})
-    threshold, faults = _threshold(fitted, rows)
+        on = [skills[int(number)] for number in rng.choice(len(skills), size=2, replace=False)]
+        index = await build_index(on, embed, weights=start)
+        for one, scores in zip(index.demonstrations, index.left_out(), strict=True):
+            best = max(scores.skills, key=lambda name: scores.skills[name])
+            if not one.skill:
+                margins["none"].append(scores.skills[best])
+            elif one.operation:
+                margins["on"].append(scores.skills[best])
+                right_skill.append(best == one.skill)
+                shares.append(_share(scores.operations, Label(one.skill, one.operation), start))
+        for other in (one for one in skills if one not in on):
+            queries = [example.query for example in other.skill.manifest.examples]
+            for query, vector in zip(queries, await embed(queries), strict=True):
+                margins["off"].append(max(index.score(vector, query).skills.values()))
+    slope, offset = _logistic(margins)
+    fitted = replace(start, slope=round(slope, 3), offset=round(offset, 3), sure=_sure(shares))
+    fitted = replace(fitted, threshold=_threshold(fitted, margins["none"]))
+
+    def called(kind: str) -> float:
+        told = [fitted.probability(margin) >= fitted.threshold for margin in margins[kind]]
+        return round(sum(told) / max(len(told), 1), 4)
+
     told = {
         "skills": sorted(one.name for one in skills),
-        "rows": len(rows),
-        "positive": sum(row.fits for row in rows),
-        "faults_at_threshold": round(faults, 4),
-        "embedder": "use",
+        "called_when_on": called("on"),
+        "right_skill": round(sum(right_skill) / len(right_skill), 4),
+        "right_operation_of_the_skill": round(sum(right for _, right in shares) / len(shares), 4),
+        "called_for_none": called("none"),
+        "called_for_a_skill_that_is_off": called("off"),
     }
-    return Weights(bias, weights, threshold, told)
+    return replace(fitted, told=told)
 
 
-def _own(index: Index) -> list[Row]:
-    """Each example against all the others: its own operation fits, and the best of the others does not."""
-    rows: list[Row] = []
-    for number, one in enumerate(index.demonstrations):
-        if one.skill and not one.operation:
-            continue
-        found = index.compare(index.vectors[number], one.query, without=number)
-        own = Label(one.skill, one.operation)
-        if one.skill:
-            rows.append(Row(found[own].features, True))
-        wrong = [likeness.features for label, likeness in found.items() if label != own]
-        if wrong:
-            rows.append(Row(max(wrong, key=_rough), False))
-    return rows
+def _threshold(weights: Weights, none: Sequence[float]) -> float:
+    """The lowest threshold that a query for none seldom reaches."""
+    for threshold in np.linspace(0.25, 0.6, 71):
+        reached = sum(weights.probability(margin) >= threshold for margin in none)
+        if reached / max(len(none), 1) <= _FOR_NOTHING:
+            return round(float(threshold), 3)
+    return weights.threshold
 
 
-def _foreign(index: Index, other: LoadedSkill, vectors: NDArray[np.float32]) -> list[Row]:
-    """Examples of a skill that is off: nothing fits."""
-    rows: list[Row] = []
-    for example, vector in zip(other.skill.manifest.examples, vectors, strict=True):
-        found = index.compare(vector, example.query)
-        rows.append(Row(max((one.features for one in found.values()), key=_rough), False))
-    return rows
+def _share(scores: dict[Label, float], right: Label, weights: Weights) -> tuple[float, bool]:
+    """The share of the best operation of a skill, and whether it is the right one."""
+    labels = [label for label in scores if label.skill == right.skill]
+    values = np.array([scores[label] for label in labels])
+    powers = np.exp((values - values.max()) * weights.slope)
+    best = int(np.argmax(values))
+    return float(powers[best] / powers.sum()), labels[best] == right
 
 
-def _rough(features: tuple[float, ...]) -> float:
-    """Which of several wrong operations looks best, before there are weights."""
-    return features[0] + features[3] + features[4]
+def _sure(shares: Sequence[tuple[float, bool]]) -> float:
+    for threshold in np.linspace(0.2, 0.95, 76):
+        above = [right for share, right in shares if share >= threshold]
+        if above and sum(above) / len(above) >= _RIGHT:
+            return round(float(threshold), 2)
+    return 0.95
 
 
-def _logistic(rows: Sequence[Row]) -> tuple[float, dict[str, float]]:
-    x = np.array([[1.0, *row.features] for row in rows])
-    y = np.array([row.fits for row in rows], dtype=float)
-    # Both kinds count the same in sum: how many wrong ones there are is chance.
-    weight = np.where(y == 1, 0.5 / max(y.sum(), 1), 0.5 / max((1 - y).sum(), 1)) * len(rows)
-    penalty = np.eye(x.shape[1]) * _PENALTY
-    penalty[0, 0] = 1e-6
-    beta = np.zeros(x.shape[1])
+def _logistic(margins: dict[str, list[float]]) -> tuple[float, float]:
+    """Newton's method for a curve of two numbers."""
+    x: NDArray[np.float64] = np.array([*margins["on"], *margins["none"], *margins["off"]])
+    y = np.array([1.0] * len(margins["on"]) + [0.0] * (len(x) - len(margins["on"])))
+    counts = [len(margins[kind]) for kind in ("on", "none", "off")]
+    parts = [1.0, 1.0 - _OFF, _OFF]
+    weight = np.concatenate([np.full(n, part / max(n, 1)) for n, part in zip(counts, parts, strict=True)])
+    design = np.stack([x, np.ones_like(x)], axis=1)
+    beta = np.zeros(2)
     for _ in range(_ROUNDS):
-        p = 1 / (1 + np.exp(-np.clip(x @ beta, -60, 60)))
-        gradient = x.T @ (weight * (y - p)) - penalty @ beta
-        curve = (x * (weight * p * (1 - p))[:, None]).T @ x + penalty
-        step = np.linalg.solve(curve, gradient)
-        beta = beta + step
-        if np.abs(step).max() < 1e-8:
-            break
-    return float(beta[0]), {name: float(value) for name, value in zip(FEATURES, beta[1:], strict=True)}
-
-
-def _threshold(weights: Weights, rows: Sequence[Row]) -> tuple[float, float]:
-    """The threshold with the fewest faults, and their share; in the middle of the best ones."""
-    scored = [(weights.probability(row.features), row.fits) for row in rows]
-    right = [score for score, fits in scored if fits]
-    wrong = [score for score, fits in scored if not fits]
-    best: list[float] = []
-    fewest = float("inf")
-    for threshold in np.linspace(0.2, 0.9, 141):
-        missed = sum(score < threshold for score in right) / max(len(right), 1)
-        called = sum(score >= threshold for score in wrong) / max(len(wrong), 1)
-        faults = (missed + _COST_OF_NOTHING * called) / (1 + _COST_OF_NOTHING)
-        if faults < fewest - 1e-12:
-            best, fewest = [float(threshold)], faults
-        elif faults <= fewest + 1e-12:
-            best.append(float(threshold))
-    return best[len(best) // 2], fewest
+        p = 1 / (1 + np.exp(-np.clip(design @ beta, -60, 60)))
+        gradient = design.T @ (weight * (y - p)) - 1e-6 * beta
+        curve = (design * (weight * p * (1 - p))[:, None]).T @ design + 1e-6 * np.eye(2)
+        beta = beta + np.linalg.solve(curve, gradient)
+    return float(beta[0]), float(beta[1])

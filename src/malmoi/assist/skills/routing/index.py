@@ -1,7 +1,7 @@
 """What queries are compared with: the examples of operations, their descriptions, and queries for none."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, TypeAlias
 
@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from malmoi.assist.skills.loading import LoadedSkill
-from malmoi.assist.skills.routing.ngrams import Profile, Rarity, coverage, likeness
+from malmoi.assist.skills.routing.ngrams import gram_counts, rarity, unit
+from malmoi.assist.skills.routing.weighing import Weights
 
 Embed: TypeAlias = Callable[[Sequence[str]], Awaitable[NDArray[np.float32]]]
 
@@ -40,88 +41,83 @@ class Label:
 
 
 @dataclass(frozen=True, slots=True)
-class Likeness:
-    """How a query and an operation go together.
+class Scores:
+    """What an index says of one query.
 
     Attributes:
-        features: in the order of `weighing.FEATURES`.
-        nearest: the example that is nearest, by number in the index; None: the operation has none.
+        skills: by name, how far the skill is above none.
+        operations: a score for each; they compare within one skill.
+        likeness: of the query with each example.
     """
 
-    features: tuple[float, ...]
-    nearest: int | None
+    skills: dict[str, float]
+    operations: dict[Label, float]
+    likeness: NDArray[np.float32]
 
 
 @dataclass(slots=True)
 class Index:
-    """Texts that queries are compared with; built once for a set of skills."""
+    """Examples, and what is learned from them: kernel ridge regression onto skills, none, and operations.
+
+    The kernel is a weighted sum of two likenesses: the cosine of sentence vectors, and that of n-grams
+    (Saunders et al. 1998, "Ridge regression learning algorithm in dual variables").
+    """
 
     demonstrations: list[Demonstration]
     labels: list[Label]
-    rows: dict[Label, list[int]]
-    none_rows: list[int]
+    names: list[str]
+    weights: Weights
     vectors: NDArray[np.float32]
-    described: NDArray[np.float32]
-    rarity: Rarity
-    profiles: list[Profile]
-    vocabularies: dict[Label, dict[str, float]] = field(default_factory=dict)
+    letters: NDArray[np.float32]
+    rare: NDArray[np.float32]
+    inverse: NDArray[np.float64]
+    goals: NDArray[np.float64]
 
-    def compare(
-        self, vector: NDArray[np.float32], text: str, *, without: int | None = None
-    ) -> dict[Label, Likeness]:
-        """How a query goes together with each operation.
+    def kernel(self, vector: NDArray[np.float32], text: str) -> NDArray[np.float32]:
+        """The likeness of a query with each example."""
+        letters = unit(gram_counts([text]) * self.rare)[0]
+        sense = np.maximum(self.vectors @ vector, 0)
+        likeness: NDArray[np.float32] = self.weights.sense * sense + (1 - self.weights.sense) * (
+            self.letters @ letters
+        )
+        return likeness
 
-        Args:
-            vector: of the query.
-            text: of the query.
-            without: the number of an example that is left out, for fitting.
-        """
-        near = self.vectors @ vector
-        profile = self.rarity.profile(text)
-        alike = np.array([likeness(profile, one) for one in self.profiles], dtype=np.float32)
-        if without is not None:
-            near[without], alike[without] = -1.0, 0.0
-        none_near = float(near[self.none_rows].max(initial=0.0))
-        none_alike = float(alike[self.none_rows].max(initial=0.0))
-        described = self.described @ vector
-        found: dict[Label, Likeness] = {}
-        for number, label in enumerate(self.labels):
-            rows = [row for row in self.rows[label] if row != without]
-            best = np.sort(near[rows])[::-1] if rows else np.zeros(1, dtype=np.float32)
-            letters = float(alike[rows].max()) if rows else 0.0
-            nearest = rows[int(np.argmax(near[rows] + alike[rows]))] if rows else None
-            found[label] = Likeness(
-                (
-                    float(best[0]),
-                    float(best[:3].mean()),
-                    float(described[number]),
-                    letters,
-                    coverage(profile, self._vocabulary(label, without)),
-                    float(best[0]) - none_near,
-                    letters - none_alike,
-                ),
-                nearest,
-            )
-        return found
+    def score(self, vector: NDArray[np.float32], text: str) -> Scores:
+        """What a query is for."""
+        likeness = self.kernel(vector, text)
+        return self.told(likeness @ (self.inverse @ self.goals), likeness)
 
-    def _vocabulary(self, label: Label, without: int | None) -> Mapping[str, float]:
-        if without is None or without not in self.rows[label]:
-            if label not in self.vocabularies:
-                self.vocabularies[label] = _joined(self.profiles[row] for row in self.rows[label])
-            return self.vocabularies[label]
-        return _joined(self.profiles[row] for row in self.rows[label] if row != without)
+    def left_out(self) -> list[Scores]:
+        """For each example, what is said of it when it is not among the examples (in closed form)."""
+        solved = self.inverse @ self.goals
+        rows = self.goals - solved / np.diag(self.inverse)[:, None]
+        nothing = np.zeros(len(self.demonstrations), dtype=np.float32)
+        return [self.told(row, nothing) for row in rows]
+
+    def told(self, row: NDArray[np.float64], likeness: NDArray[np.float32]) -> Scores:
+        """A row of outputs: skills, none, operations."""
+        count = len(self.names)
+        skills = {name: float(row[number] - row[count]) for number, name in enumerate(self.names)}
+        operations = {label: float(row[count + 1 + number]) for number, label in enumerate(self.labels)}
+        return Scores(skills, operations, likeness)
 
 
 async def build_index(
-    skills: Sequence[LoadedSkill], embed: Embed, *, demonstrations: Sequence[Demonstration] = ()
+    skills: Sequence[LoadedSkill],
+    embed: Embed,
+    *,
+    weights: Weights,
+    demonstrations: Sequence[Demonstration] = (),
 ) -> Index:
     """The index of some skills.
 
     Args:
         skills: all that a query may be for.
         embed: unit-length vectors of texts.
+        weights: of the kernel.
         demonstrations: further examples, also of queries for none; those of other skills are left out.
     """
+    names = [one.name for one in skills]
     labels = [Label(one.name, operation.name) for one in skills for operation in one.operations]
     known = set(labels)
     shown = [
@@ -129,46 +125,33 @@ async def build_index(
         for one in skills
         for example in one.skill.manifest.examples
     ]
-    names = {one.name for one in skills}
+    # What an operation says of itself is an example as well, of the words that it uses.
+    shown += [
+        Demonstration(title, one.name, operation.name)
+        for one in skills
+        for operation in one.operations
+        for title in dict.fromkeys([*operation.title.values(), operation.description[:300]])
+        if title
+    ]
     shown += [one for one in demonstrations if not one.skill or one.skill in names]
     shown += [Demonstration(text) for text in none_queries()]
     shown = [one for one in shown if not one.operation or Label(one.skill, one.operation) in known]
-    rows: dict[Label, list[int]] = {label: [] for label in labels}
-    for number, one in enumerate(shown):
-        for label in labels:
-            if one.skill == label.skill and one.operation in ("", label.operation):
-                rows[label].append(number)
-    told = [_told(one, operation.name) for one in skills for operation in one.operations]
     texts = [one.query for one in shown]
-    vectors = await embed([*texts, *told])
-    rarity = Rarity(texts)
-    return Index(
-        demonstrations=shown,
-        labels=labels,
-        rows=rows,
-        none_rows=[number for number, one in enumerate(shown) if not one.skill],
-        vectors=vectors[: len(texts)],
-        described=vectors[len(texts) :],
-        rarity=rarity,
-        profiles=[rarity.profile(text) for text in texts],
-    )
+    vectors = await embed(texts)
+    counts = gram_counts(texts)
+    rare = rarity(counts)
+    letters = unit(counts * rare)
+    kernel = weights.sense * np.maximum(vectors @ vectors.T, 0) + (1 - weights.sense) * (letters @ letters.T)
+    goals = np.zeros((len(shown), len(names) + 1 + len(labels)))
+    for row, one in enumerate(shown):
+        goals[row, names.index(one.skill) if one.skill else len(names)] = 1.0
+        if one.operation:
+            goals[row, len(names) + 1 + labels.index(Label(one.skill, one.operation))] = 1.0
+    inverse = np.linalg.inv(kernel.astype(np.float64) + weights.ridge * np.eye(len(shown)))
+    return Index(shown, labels, names, weights, vectors, letters, rare, inverse, goals)
 
 
 def none_queries() -> list[str]:
     """Queries that are for no skill."""
     text = files(__package__).joinpath("none.txt").read_text(encoding="utf-8")
     return [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
-
-
-def _told(skill: LoadedSkill, operation: str) -> str:
-    """What an operation does, in every language that its skill speaks."""
-    known = skill.operation(operation)
-    people = [f"{text.name}: {text.description}" for text in skill.skill.manifest.people.values()]
-    return "\n".join([*known.title.values(), known.description, *people])[:1000]
-
-
-def _joined(profiles: Iterable[Profile]) -> dict[str, float]:
-    vocabulary: dict[str, float] = {}
-    for profile in profiles:
-        vocabulary.update(profile)
-    return vocabulary

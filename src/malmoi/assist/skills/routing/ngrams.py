@@ -1,4 +1,4 @@
-"""How much two short texts look alike: character n-grams weighed by how rare they are.
+"""What short texts look like: character n-grams weighed by how rare they are.
 
 Digits count as one sign, so that "3박 4일" and "2박 3일" look alike. Names and new words, of which sentence
 vectors know little, are what this is good at.
@@ -8,63 +8,49 @@ import math
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
 
-_SIZE = 512
 _SPACE = re.compile(r"\s+")
 _DIGITS = re.compile(r"[0-9]+([.,][0-9]+)*")
-Profile = Mapping[str, float]
+_SIZE = 2048
+_LONGEST = 4  # characters of an n-gram
 
 
 def grams(text: str) -> Counter[str]:
-    """Pairs and triples of characters, within and across words."""
+    """Runs of one to four characters, within and across words."""
     plain = unicodedata.normalize("NFC", text).casefold()
     plain = f" {_SPACE.sub(' ', _DIGITS.sub('0', plain)).strip()} "
-    return Counter(plain[start : start + size] for size in (2, 3) for start in range(len(plain) - size + 1))
+    sizes = range(1, _LONGEST + 1)
+    return Counter(plain[start : start + size] for size in sizes for start in range(len(plain) - size + 1))
 
 
-class Rarity:
-    """Weights of n-grams by how few of the known texts have them."""
-
-    def __init__(self, texts: Sequence[str]) -> None:
-        counts = Counter(gram for text in texts for gram in grams(text))
-        self._weights = {gram: math.log((1 + len(texts)) / (1 + count)) + 1 for gram, count in counts.items()}
-        self._unknown = math.log(1 + len(texts)) + 1
-
-    def profile(self, text: str) -> Profile:
-        """A text as weights of its n-grams, of length one."""
-        weighed = {
-            gram: (1 + math.log(count)) * self._weights.get(gram, self._unknown)
-            for gram, count in grams(text).items()
-        }
-        length = math.sqrt(sum(weight * weight for weight in weighed.values())) or 1.0
-        return {gram: weight / length for gram, weight in weighed.items()}
+def gram_counts(texts: Sequence[str]) -> NDArray[np.float32]:
+    """Hashed n-grams of texts, (N, 2048); a gram that occurs again counts less each time."""
+    counts = np.zeros((len(texts), _SIZE), dtype=np.float32)
+    for row, text in enumerate(texts):
+        for gram, count in grams(text).items():
+            counts[row, crc32(gram.encode("utf-8", "replace")) % _SIZE] += 1 + math.log(count)
+    return counts
 
 
-def likeness(one: Profile, other: Profile) -> float:
-    """Cosine of two profiles, in [0, 1]."""
-    if len(one) > len(other):
-        one, other = other, one
-    return sum(weight * other.get(gram, 0.0) for gram, weight in one.items())
+def rarity(counts: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Weights of hashed n-grams by how few of the texts have them."""
+    having = (counts > 0).sum(axis=0)
+    weights: NDArray[np.float32] = (np.log((1 + len(counts)) / (1 + having)) + 1).astype(np.float32)
+    return weights
 
 
-def coverage(query: Profile, vocabulary: Mapping[str, float]) -> float:
-    """How much of a query's n-grams, by weight, are anywhere in a vocabulary, in [0, 1]."""
-    whole = sum(weight * weight for weight in query.values())
-    known = sum(weight * weight for gram, weight in query.items() if gram in vocabulary)
-    return known / whole if whole else 0.0
+def unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The same vectors with length one."""
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    scaled: NDArray[np.float32] = (vectors / np.maximum(lengths, 1e-12)).astype(np.float32)
+    return scaled
 
 
 def letter_vectors(texts: Sequence[str]) -> NDArray[np.float32]:
-    """Vectors of hashed n-grams, (N, 512): what there is where no engine embeds."""
-    vectors = np.zeros((len(texts), _SIZE), dtype=np.float32)
-    for row, text in enumerate(texts):
-        for gram, count in grams(text).items():
-            vectors[row, crc32(gram.encode("utf-8", "replace")) % _SIZE] += 1 + math.log(count)
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    unit: NDArray[np.float32] = (vectors / np.maximum(lengths, 1e-12)).astype(np.float32)
-    return unit
+    """Vectors of hashed n-grams, (N, 2048): what there is where no engine embeds."""
+    return unit(gram_counts(texts))

@@ -1,15 +1,16 @@
 """Which operation of the switched-on skills a query is for, or none; without a language model.
 
-A query is compared with the examples of every operation (sentence vectors, and n-grams of characters), with
-what the operation says it does, and with queries that are for none. A small fitted model turns these
-likenesses into a probability; the best operation is chosen if its probability reaches the threshold. What a
-person has corrected is one more example, and counts at once.
+A query is compared with the examples of every operation and with queries that are for none, by sentence
+vectors and by n-grams of characters. Kernel ridge regression on these likenesses says how far each skill is
+above none, and how the operations of a skill stand to each other; a skill is chosen if its probability
+reaches the threshold. Where no operation has a clear lead, the routing says so (`is_sure`), and whoever has a
+language model may ask it. What a person has corrected is one more example, and counts at once.
 """
 
 import re
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from typing import Any
 
@@ -17,11 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from malmoi.assist.skills.loading import LoadedSkill
-from malmoi.assist.skills.routing.index import Demonstration, Embed, Index, Label, Likeness, build_index
-from malmoi.assist.skills.routing.weighing import FEATURES, Weights, load_weights
+from malmoi.assist.skills.routing.index import Demonstration, Embed, Index, Label, Scores, build_index
+from malmoi.assist.skills.routing.weighing import Weights, load_weights
 from malmoi.core.errors import Conflict
 
-_MAX_INDEXES = 32
+_MAX_INDEXES = 16
+_SHOWN = 6  # choices in the trace
 _SHORT = 40  # characters; a longer query says itself what it is about
 _FOLLOWING = 0.9  # how much less a query counts that is understood only with the one before
 _LONGEST = 2000
@@ -34,16 +36,16 @@ class Choice:
     Attributes:
         skill: its skill.
         operation: its name.
-        score: the probability that it fits.
-        nearest: the example that is nearest.
-        features: by name, what the score is made of.
+        score: the probability that its skill is meant.
+        share: that of the skill's operations it is this one.
+        nearest: the example of it that is nearest.
     """
 
     skill: str
     operation: str
     score: float
+    share: float
     nearest: str
-    features: dict[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +55,11 @@ class Routing:
     Attributes:
         choice: the operation; None: none.
         threshold: that its score had to reach.
+        is_sure: whether the operation has a clear lead over the others of its skill.
         choices: the best ones, best first, for the trace.
         query: the text that was compared; with what was said before where that was needed.
-        demonstrations: the nearest examples of the chosen operation that have arguments, nearest first.
+        demonstrations: the nearest examples of each operation of the chosen skill that have arguments,
+            nearest first.
     """
 
     choice: Choice | None
@@ -63,6 +67,7 @@ class Routing:
     choices: tuple[Choice, ...]
     query: str
     demonstrations: tuple[Demonstration, ...] = ()
+    is_sure: bool = True
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, for the trace."""
@@ -70,14 +75,15 @@ class Routing:
             "skill": self.choice.skill if self.choice else None,
             "operation": self.choice.operation if self.choice else None,
             "threshold": round(self.threshold, 4),
+            "is_sure": self.is_sure,
             "query": self.query,
             "choices": [
                 {
                     "skill": one.skill,
                     "operation": one.operation,
                     "score": round(one.score, 4),
+                    "share": round(one.share, 4),
                     "nearest": one.nearest,
-                    "features": {name: round(value, 4) for name, value in one.features.items()},
                 }
                 for one in self.choices
             ],
@@ -136,35 +142,43 @@ class Router:
         if follows and previous is not None and (len(text) <= _SHORT or self._points_back.search(text)):
             texts.append(f"{previous.query.strip()[:_LONGEST]}\n{text}")
         vectors = await self._embed(texts)
-        found = [self._score(index, text, vectors[0])]
+        scored = index.score(vectors[0], text)
+        number = 0
         if len(texts) > 1 and previous is not None:
             # Only the skill that was just used may be meant by what is understood from before.
-            found.append(
-                {
-                    label: (probability * _FOLLOWING if label.skill == previous.skill else 0.0, likeness)
-                    for label, (probability, likeness) in self._score(index, texts[1], vectors[1]).items()
-                }
-            )
-        ranked = sorted(
-            (
-                (probability, number, label, likeness)
-                for number, scored in enumerate(found)
-                for label, (probability, likeness) in scored.items()
-            ),
-            key=lambda one: (-one[0], one[1], one[2].skill, one[2].operation),
-        )
-        best: dict[Label, tuple[float, int, Likeness]] = {}
-        for probability, number, label, likeness in ranked:
-            best.setdefault(label, (probability, number, likeness))
-        choices = tuple(
-            _choice(index, label, probability, likeness)
-            for label, (probability, _, likeness) in list(best.items())[:5]
-        )
-        label, (probability, number, _) = next(iter(best.items()))
-        # A query that a person has shown to be for none stays so.
-        chosen = choices[0] if probability >= threshold and not _shown_none(index, text) else None
-        nearest = _demonstrations(index, label, vectors[number]) if chosen is not None else ()
-        return Routing(chosen, threshold, choices, texts[number], nearest)
+            joint = index.score(vectors[1], texts[1])
+            margin = joint.skills[previous.skill] * _FOLLOWING
+            if margin > max(scored.skills.values()):
+                number, scored = 1, replace(joint, skills={previous.skill: margin})
+        exact = _shown(index, text)
+        choices = self._choices(index, scored, exact)
+        best = choices[0]
+        is_none = exact is not None and not exact.skill
+        chosen = best if best.score >= threshold and not is_none else None
+        nearest: tuple[Demonstration, ...] = ()
+        if chosen is not None:
+            labels = [label for label in index.labels if label.skill == chosen.skill]
+            shown = (demonstrations_of(index, label, scored.likeness) for label in labels)
+            nearest = tuple(one for some in shown for one in some)
+        is_sure = best.share >= self._weights.sure
+        return Routing(chosen, threshold, choices, texts[number], nearest, is_sure)
+
+    def _choices(self, index: Index, scored: Scores, exact: Demonstration | None) -> tuple[Choice, ...]:
+        """The operations of the best skill, and the best of the others; best first."""
+        found: list[Choice] = []
+        for skill, margin in scored.skills.items():
+            labels = [label for label in index.labels if label.skill == skill]
+            values = np.array([scored.operations[label] for label in labels])
+            shares = np.exp((values - values.max(initial=0.0)) * self._weights.slope)
+            shares = shares / max(shares.sum(), 1e-12)
+            probability = self._weights.probability(margin)
+            for label, share in zip(labels, shares.tolist(), strict=True):
+                if exact is not None and exact.operation and exact.skill == skill:
+                    share = 1.0 if exact.operation == label.operation else 0.0
+                    probability = 1.0
+                found.append(Choice(skill, label.operation, probability, share, ""))
+        found.sort(key=lambda one: (-one.score, -one.share, one.skill, one.operation))
+        return tuple(replace(one, nearest=_nearest(index, one, scored.likeness)) for one in found[:_SHOWN])
 
     async def index(self, skills: Sequence[LoadedSkill], demonstrations: Sequence[Demonstration]) -> Index:
         """The index of some skills; kept as long as nothing changes."""
@@ -173,19 +187,13 @@ class Router:
             tuple((one.query, one.skill, one.operation, repr(one.arguments)) for one in demonstrations),
         )
         if key not in self._indexes:
-            self._indexes[key] = await build_index(skills, self._embed, demonstrations=demonstrations)
+            self._indexes[key] = await build_index(
+                skills, self._embed, weights=self._weights, demonstrations=demonstrations
+            )
             while len(self._indexes) > _MAX_INDEXES:
                 self._indexes.popitem(last=False)
         self._indexes.move_to_end(key)
         return self._indexes[key]
-
-    def _score(
-        self, index: Index, text: str, vector: NDArray[np.float32]
-    ) -> dict[Label, tuple[float, Likeness]]:
-        return {
-            label: (self._weights.probability(likeness.features), likeness)
-            for label, likeness in index.compare(vector, text).items()
-        }
 
 
 def choose_skills(skills: Sequence[LoadedSkill], *, most: int = 2) -> None:
@@ -207,27 +215,35 @@ def choose_skills(skills: Sequence[LoadedSkill], *, most: int = 2) -> None:
         domains[domain] = one.name
 
 
-def _choice(index: Index, label: Label, probability: float, likeness: Likeness) -> Choice:
-    nearest = index.demonstrations[likeness.nearest].query if likeness.nearest is not None else ""
-    features = dict(zip(FEATURES, likeness.features, strict=True))
-    return Choice(label.skill, label.operation, probability, nearest, features)
-
-
-def _shown_none(index: Index, text: str) -> bool:
-    plain = " ".join(text.split()).casefold()
-    return any(
-        " ".join(index.demonstrations[row].query.split()).casefold() == plain for row in index.none_rows
-    )
-
-
-def _demonstrations(
-    index: Index, label: Label, vector: NDArray[np.float32], most: int = 3
+def demonstrations_of(
+    index: Index, label: Label, likeness: NDArray[np.float32], most: int = 3
 ) -> tuple[Demonstration, ...]:
+    """The examples of an operation that have arguments, nearest first."""
     rows = [
         row
-        for row in index.rows[label]
-        if index.demonstrations[row].arguments is not None
-        and index.demonstrations[row].operation == label.operation
+        for row, one in enumerate(index.demonstrations)
+        if one.arguments is not None and (one.skill, one.operation) == (label.skill, label.operation)
     ]
-    near = sorted(rows, key=lambda row: -float(index.vectors[row] @ vector))
-    return tuple(index.demonstrations[row] for row in near[:most])
+    return tuple(index.demonstrations[row] for row in sorted(rows, key=lambda row: -likeness[row])[:most])
+
+
+def _nearest(index: Index, choice: Choice, likeness: NDArray[np.float32]) -> str:
+    rows = [
+        row
+        for row, one in enumerate(index.demonstrations)
+        if one.skill == choice.skill and one.operation in ("", choice.operation)
+    ]
+    return index.demonstrations[max(rows, key=lambda row: likeness[row])].query if rows else ""
+
+
+def _shown(index: Index, text: str) -> Demonstration | None:
+    """What a person has shown for these very words; the latest counts."""
+    plain = _plain(text)
+    for one in reversed(index.demonstrations):
+        if _plain(one.query) == plain:
+            return one
+    return None
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.split()).casefold().rstrip(".?!~ ")

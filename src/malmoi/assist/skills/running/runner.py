@@ -11,7 +11,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from secrets import token_hex
 from typing import Any, Protocol, TypeVar
@@ -45,6 +45,7 @@ from malmoi.core.types import Chat, Message
 from malmoi.engine.base import Sampling, Usage
 
 _SAID = 2000  # characters of a sentence that a skill says itself
+_SHOWN_CHOICES = 4  # operations of which the model sees an example when it chooses
 _MAX_LOOKUPS = 2  # operations that are called to find what another one lacks
 T = TypeVar("T")
 
@@ -223,12 +224,31 @@ class _Run:
             parts = [request.query]
             routings = [await self._routed(request.query)]
         for part, routing in zip(parts, routings, strict=True):
+            if routing.choice is None:
+                yield Routed(routing)
+                continue
+            earlier = request.before[-1].query if routing.query != part.strip() else ""
+            goal = Goal(part, routing.choice.skill, routing.choice.operation, earlier)
+            if not routing.is_sure:
+                goal = await self._decided(goal, routing)
+                choice = replace(routing.choice, operation=goal.operation)
+                routing = replace(routing, choice=choice)
             yield Routed(routing)
-            if routing.choice is not None:
-                earlier = request.before[-1].query if routing.query != part.strip() else ""
-                goal = Goal(part, routing.choice.skill, routing.choice.operation, earlier)
-                self._state.goals.append(goal)
-                self._demonstrations[goal.skill, goal.operation] = routing.demonstrations
+            self._state.goals.append(goal)
+            shown = [one for one in routing.demonstrations if one.operation == goal.operation]
+            self._demonstrations[goal.skill, goal.operation] = shown
+
+    async def _decided(self, goal: Goal, routing: Routing) -> Goal:
+        """The goal with the operation that the model chooses among those of the skill, nearest first."""
+        skill, _ = self._find(goal.skill, goal.operation)
+        near = [one.operation for one in routing.choices if one.skill == goal.skill]
+        names = [*near, *(one.name for one in skill.operations if one.name not in near)]
+        first = dict.fromkeys(near[:_SHOWN_CHOICES])
+        shown = [one for one in routing.demonstrations if one.operation in first]
+        request = self._plan_request(goal, demonstrations=_one_each(shown))
+        operations = {name: skill.operation(name) for name in names}
+        name = await self._in_time(self._planner.choose_operation(operations, request))
+        return replace(goal, operation=name) if name is not None else goal
 
     async def _routed(self, query: str) -> Routing:
         request = self._request
@@ -501,6 +521,14 @@ class _Run:
         """
         async with asyncio.timeout_at(self._deadline):
             return await work
+
+
+def _one_each(demonstrations: Sequence[Demonstration]) -> list[Demonstration]:
+    """The nearest demonstration of each operation."""
+    found: dict[str, Demonstration] = {}
+    for one in demonstrations:
+        found.setdefault(one.operation, one)
+    return list(found.values())
 
 
 def _plain(text: str) -> str:
