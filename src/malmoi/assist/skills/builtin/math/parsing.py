@@ -9,7 +9,7 @@ item       := atom ("!" | "%" | "°")*
 atom       := number | name | function factors | "√" item | "(" sum ")" | "|" sum "|"
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from math import log10
@@ -17,6 +17,7 @@ from typing import Any
 
 import sympy
 
+from malmoi.assist.skills.builtin.math.functions import ARGUMENTS, FUNCTIONS_OF
 from malmoi.assist.skills.builtin.math.refused import Refused
 from malmoi.assist.skills.builtin.math.tokens import FUNCTIONS, Token, tokenize
 
@@ -308,7 +309,7 @@ class _Parser:
         return name not in self._names and name.partition("_")[0] in FUNCTIONS
 
     def _function(self, name: str, arguments: list[Any]) -> Any:
-        counted = _ARGUMENTS.get(name, (1, 1))
+        counted = ARGUMENTS.get(name, (1, 1))
         if not counted[0] <= len(arguments) <= counted[1]:
             raise Refused("arguments", name)
         if name == "log":
@@ -328,7 +329,7 @@ class _Parser:
             self._bound_factorial(whole)
             self._bound_factorial(chosen)
             return sympy.binomial(whole, chosen) if name != "perm" else sympy.ff(whole, chosen)
-        return _FUNCTIONS[name](*arguments)
+        return FUNCTIONS_OF[name](*arguments)
 
     # --- bounds ---
 
@@ -424,56 +425,3 @@ class _Parser:
 def _digits(number: Any) -> float:
     """How many digits a whole number has, about."""
     return log10(number) if number < 10**300 else float(len(str(number)))
-
-
-_ARGUMENTS = {
-    "log": (1, 2),
-    "root": (1, 2),
-    "round": (1, 2),
-    "comb": (2, 2),
-    "perm": (2, 2),
-    "binomial": (2, 2),
-    "gcd": (2, 20),
-    "lcm": (2, 20),
-    "min": (1, 50),
-    "max": (1, 50),
-}
-
-
-def _rounded(value: Any, places: Any = 0) -> Any:
-    """To the nearest, halves away from zero, as people round."""
-    scale = sympy.Integer(10) ** places
-    return sympy.sign(value) * sympy.floor(abs(value) * scale + sympy.Rational(1, 2)) / scale
-
-
-_FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "sin": sympy.sin,
-    "cos": sympy.cos,
-    "tan": sympy.tan,
-    "cot": sympy.cot,
-    "sec": sympy.sec,
-    "csc": sympy.csc,
-    "asin": sympy.asin,
-    "acos": sympy.acos,
-    "atan": sympy.atan,
-    "arcsin": sympy.asin,
-    "arccos": sympy.acos,
-    "arctan": sympy.atan,
-    "sinh": sympy.sinh,
-    "cosh": sympy.cosh,
-    "tanh": sympy.tanh,
-    "ln": sympy.log,
-    "log10": lambda value: sympy.log(value) / sympy.log(10),
-    "log2": lambda value: sympy.log(value) / sympy.log(2),
-    "abs": sympy.Abs,
-    "floor": sympy.floor,
-    "ceil": sympy.ceiling,
-    "ceiling": sympy.ceiling,
-    "round": _rounded,
-    "gcd": sympy.gcd,
-    "lcm": sympy.lcm,
-    "min": sympy.Min,
-    "max": sympy.Max,
-    "sgn": sympy.sign,
-    "sign": sympy.sign,
-}
