@@ -13,6 +13,7 @@ from malmoi.assist.skills.planning.words import load_words
 _START = re.compile(r"start|from|begin|check_?in|pick_?up|since|depart", re.IGNORECASE)
 _END = re.compile(r"end|until|till|check_?out|return|drop|^to$|_to$|by$", re.IGNORECASE)
 _DOCUMENT = re.compile(r"^(document|document_id|file|file_id)$", re.IGNORECASE)
+_PRICES = frozenset({"price", "cost", "fee", "rate", "per", "amount"})
 _PARTICLES = re.compile(r"[가-힣]")
 
 
@@ -150,7 +151,10 @@ def _counts(name: str, schema: Mapping[str, Any], unit: str, words: Sequence[str
     if told:
         return told == unit
     parts = set(re.split(r"[_\W]+", name.lower()))
-    return unit in parts or any(word in parts for word in words if word.isascii())
+    if parts & _PRICES and unit not in ("won", "dollars"):
+        return False  # "price_per_day" counts no days
+    plural = [word for word in words if word.isascii() and word.endswith("s")]
+    return unit in parts or any(word in parts for word in plural)
 
 
 def _document(query: str, documents: Sequence[tuple[str, str]]) -> str | None:
