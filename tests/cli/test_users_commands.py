@@ -123,6 +123,8 @@ def test_items_can_be_named_by_id(demo: Path) -> None:
         ),
         (("encode", "demo-markov-knn", "--out", "x.parquet"), MalmoiError, "gives no vectors"),
         (("fit", "markov", "--logs", "demo", "--split", "time"), InvalidInput, "--split time needs a time"),
+        (("encode", "demo-markov-knn", "--out", "x.csv"), InvalidInput, "Parquet file by another name"),
+        (("eval", "--logs", "demo", "--baseline", "markow"), UnknownName, "did you mean 'markov'"),
         (("import",), InvalidInput, "no files are given"),
         (("import", "nothing.csv"), InvalidInput, "no file matches"),
         (("simulate", "--set", "stya=0.7"), MalmoiError, "no setting stya"),

@@ -30,10 +30,17 @@ def encode(model: str, logs: str | None, out: Path, quiet: bool, home: Path) -> 
     """  # noqa: D301 - \b is click's mark for text that keeps its lines
     from malmoi.cli.live import open_progress
     from malmoi.cli.users.recommend import logs_of
+    from malmoi.core.errors import InvalidInput
     from malmoi.users.encoding import encode_logs
     from malmoi.users.logs import load_logs
     from malmoi.users.opening import open_model
 
+    if out.suffix != ".parquet":
+        raise InvalidInput(
+            f"{out} would be a Parquet file by another name.",
+            field="out",
+            fix="Give a name that ends in .parquet.",
+        )
     opened = open_model(home, model)
     size = opened.encoder.size
     found = logs_of(home, opened.artifact, logs)
