@@ -72,14 +72,19 @@ def evaluate(
     """  # noqa: D301 - \b is click's mark for text that keeps its lines
     from malmoi.cli.evals.tables import table
     from malmoi.cli.users.artifacts import build_recipe, run_recipe, short_name
-    from malmoi.core.errors import InvalidInput
+    from malmoi.core.errors import InvalidInput, UnknownName
     from malmoi.core.store import Store
+    from malmoi.users.base import build_user_models
     from malmoi.users.opening import find_logs, find_model
     from malmoi.users.report.figures import Results
     from malmoi.users.report.stage import MOST_MODELS, RANKING
 
     if len(models) > MOST_MODELS:
         raise InvalidInput(f"{len(models)} models are given.", fix=f"Compare up to {MOST_MODELS} at once.")
+    kinds = build_user_models()
+    for kind in baselines:
+        if kind not in kinds:
+            raise UnknownName("kind of user model", kind, kinds.names())
     found = find_logs(Store(home / "store"), logs)
     inputs = {"logs": found.id}
     for number, name in enumerate(models, 1):
