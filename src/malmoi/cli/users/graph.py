@@ -105,9 +105,9 @@ def render_seeds(runs: "SeedRuns") -> str:
         f"{o.best_epoch:>10}  {o.epochs:>6}  {o.cpu_seconds:>7.1f}"
         for o in runs.outcomes
     )
-    lines.append(
-        f"{runs.kind}: test accuracy {runs.mean:.2f} +- {runs.spread:.2f} % over {len(runs.outcomes)} seeds"
-    )
+    count = len(runs.outcomes)
+    over = f"+- {runs.spread:.2f} % over {count} seeds" if count > 1 else "%, one seed"
+    lines.append(f"{runs.kind}: test accuracy {runs.mean:.2f} {over}")
     return "\n".join(lines)
 
 

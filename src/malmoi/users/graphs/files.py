@@ -56,7 +56,10 @@ def read_graph(path: Path) -> Graph:
         )
     if path.exists():
         raise InvalidInput(f"{path} is neither .npz nor .pt nor a folder.", fix="Name a graph's file.")
-    raise NotFound(f"there is no file or folder {path}.")
+    raise NotFound(
+        f"there is no file or folder {path}.",
+        fix="Name an .npz file, a folder of CSV files, or a Planetoid folder.",
+    )
 
 
 def read_npz(path: Path) -> Graph:

@@ -324,7 +324,9 @@ def open_collection(home: Path, name: str) -> Collection:
         UnknownName: there is none; the message names the nearest.
     """
     if not _NAME.fullmatch(name) or not (home / "users" / name / _POINTER).is_file():
-        raise UnknownName("collection of users", name, collection_names(home))
+        raise UnknownName(
+            "collection of users", name, collection_names(home), fix="Make one: malmoi users index."
+        )
     return Collection(home / "users" / name)
 
 
