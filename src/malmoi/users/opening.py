@@ -49,7 +49,7 @@ class OpenModel:
         """
         if not isinstance(self.model, TextRecommender):
             raise Unsupported(
-                f"the user model {self.name!r} is a {self.kind}, which gives no vectors.",
+                f"the user model {self.name!r} is of kind {self.kind}, which gives no vectors.",
                 fix="Use a kind that reads texts, such as clue, lmrec or mean-text.",
             )
         return self.model

@@ -131,8 +131,8 @@ def read_history(opened: "OpenModel", texts: Sequence[str]) -> "tuple[History, l
         return history, []  # it reads every text
     if len(unmatched) == len(texts):
         raise InvalidInput(
-            f"{opened.name} is a {opened.kind}, which knows items by their ids, and none of these is one: "
-            f"{', '.join(unmatched[:5])}.{_nearest(opened, unmatched[0])}",
+            f"{opened.name} is of kind {opened.kind}, which knows items by their ids, and none of these is "
+            f"one: {', '.join(unmatched[:5])}.{_nearest(opened, unmatched[0])}",
             field="history",
             fix="Give texts or ids of its items, or use a kind that reads texts: mean-text, clue, lmrec.",
         )
