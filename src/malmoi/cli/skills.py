@@ -79,7 +79,9 @@ def validate(folder: Path, home: Path, config_file: Path | None, overrides: Sequ
 @click.argument("query")
 @click.option("--skill", "names", multiple=True, help="Only these skills are on. [default: all]")
 @click.option("--call", is_flag=True, help="Call the operation, if it only reads.")
-@click.option("--language", type=click.Choice(["ko", "en"]), default="ko", show_default=True)
+@click.option(
+    "--language", type=click.Choice(["ko", "en"]), default="ko", show_default=True, help="Of the person."
+)
 @home_option
 @config_options
 def try_query(

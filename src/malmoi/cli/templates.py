@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     },
 )
 def templates() -> None:
-    """Look at templates, and test them.
+    """Look at conversation templates, and test them.
 
     NAME is the id of a built-in template, or the path of a file of your own that ends in .toml.
     """
@@ -53,7 +53,9 @@ def list_templates() -> None:
 
 @click.command()
 @click.argument("name")
-@click.option("--language", type=click.Choice(["ko", "en"]), default="ko", show_default=True)
+@click.option(
+    "--language", type=click.Choice(["ko", "en"]), default="ko", show_default=True, help="Of what is shown."
+)
 def show(name: str, language: str) -> None:
     """Show a template: its fields, skills and tests."""
     from malmoi.assist.templates import blank_form, find_template, missing_skills, opening, packaged_skills

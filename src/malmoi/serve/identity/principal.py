@@ -33,6 +33,8 @@ class Scope(StrEnum):
     """Keep documents, search and share them."""
     SKILLS = "skills"
     """Switch skills on, and run them."""
+    APPROVALS = "approvals"
+    """Approve what a skill would change, and give it one's own keys. Only people can: no key has it."""
 
 
 class Role(StrEnum):
@@ -52,7 +54,7 @@ class Role(StrEnum):
     """A member who also works with the stored users: personal data."""
 
 
-_MEMBER = frozenset({Scope.INFERENCE, Scope.CHAT, Scope.KEYS, Scope.DOCUMENTS, Scope.SKILLS})
+_MEMBER = frozenset({Scope.INFERENCE, Scope.CHAT, Scope.KEYS, Scope.DOCUMENTS, Scope.SKILLS, Scope.APPROVALS})
 RIGHTS: Mapping[Role, frozenset[Scope]] = MappingProxyType(
     {
         Role.OWNER: frozenset(Scope),
@@ -63,7 +65,7 @@ RIGHTS: Mapping[Role, frozenset[Scope]] = MappingProxyType(
         Role.ANALYST: _MEMBER | {Scope.USERS, Scope.AUDIENCE},
     }
 )
-KEY_SCOPES = frozenset(Scope) - {Scope.KEYS}
+KEY_SCOPES = frozenset(Scope) - {Scope.KEYS, Scope.APPROVALS}
 """What a key may be given."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Path, Query, Response
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from malmoi.serve.settings import HttpSettings
 
 Caller = Annotated[Principal, Depends(require(Right.SKILLS))]
+Person = Annotated[Principal, Depends(require(Right.APPROVALS))]
 Admin = Annotated[Principal, Depends(require(Right.ADMIN))]
 SkillName = Annotated[str, Path(max_length=64)]
 Identifier = Annotated[str, Path(max_length=64)]
@@ -112,17 +113,15 @@ def _own_routes(skills: Skills) -> APIRouter:
         return SwitchedOn(skills=await skills.switch(principal, name, on=False))
 
     @router.put("/{name}/credentials", status_code=204)
-    async def keep_credentials(principal: Caller, name: SkillName, body: CredentialsBody) -> None:
+    async def keep_credentials(principal: Person, name: SkillName, body: CredentialsBody) -> None:
         """Give your own keys for a skill; they are kept sealed and are never shown again."""
-        _refuse_keys(principal)
         loaded = await skills.registry.load(name)
         values = {field: value.get_secret_value() for field, value in body.values.items()}
         await skills.choices.keep(principal.account_id, name, loaded.auth, values)
 
     @router.delete("/{name}/credentials", status_code=204)
-    async def forget_credentials(principal: Caller, name: SkillName) -> None:
+    async def forget_credentials(principal: Person, name: SkillName) -> None:
         """Delete your keys for a skill."""
-        _refuse_keys(principal)
         await skills.registry.get(name)
         await skills.choices.forget(principal.account_id, name)
 
@@ -156,6 +155,7 @@ def _admin_routes(skills: Skills) -> APIRouter:
 
 def _run_routes(skills: Skills, http: HttpSettings) -> APIRouter:
     router = APIRouter(prefix=_PREFIX)
+    streams: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream": {}}}}
 
     def streamed(stages: AsyncGenerator[Stage, None]) -> Response:
         return EventStream(
@@ -164,7 +164,7 @@ def _run_routes(skills: Skills, http: HttpSettings) -> APIRouter:
             send_timeout=http.send_timeout,
         )
 
-    @router.post("/runs")
+    @router.post("/runs", response_class=Response, responses=streams)
     async def run(principal: Caller, body: RunBody) -> Response:
         """Run skills for a query; the stages come as server-sent events.
 
@@ -172,15 +172,15 @@ def _run_routes(skills: Skills, http: HttpSettings) -> APIRouter:
         """
         return streamed(skills.run(principal, _asked(body)))
 
-    @router.post("/runs/{run_id}/approve")
-    async def approve(principal: Caller, run_id: Identifier, body: ApproveBody) -> Response:
+    @router.post("/runs/{run_id}/approve", response_class=Response, responses=streams)
+    async def approve(principal: Person, run_id: Identifier, body: ApproveBody) -> Response:
         """Say yes to the call that waits; the run goes on as a stream."""
         return streamed(
             skills.approve(principal, run_id, call_id=body.call_id, arguments_hash=body.arguments_hash)
         )
 
     @router.post("/runs/{run_id}/deny", status_code=204)
-    async def deny(principal: Caller, run_id: Identifier, body: DenyBody) -> None:
+    async def deny(principal: Person, run_id: Identifier, body: DenyBody) -> None:
         """Say no to the call that waits; nothing is changed."""
         await skills.deny(principal, run_id, call_id=body.call_id)
 
@@ -287,8 +287,3 @@ def _item(skill: Skill, auth: Auth, *, switched_on: bool, has_credentials: bool)
 
 def _findings(findings: list[Finding]) -> list[FindingItem]:
     return [FindingItem(**finding.to_json()) for finding in findings]
-
-
-def _refuse_keys(principal: Principal) -> None:
-    if principal.key_id is not None:
-        raise Forbidden("only a person can give or take away credentials.", fix="Do it in the browser.")
