@@ -6,8 +6,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from malmoi.cli import cli
+from malmoi.cli.keys import SCOPES
 from malmoi.serve.db import Database
 from malmoi.serve.identity import Identity, Principal
+from malmoi.serve.identity.principal import KEY_SCOPES
 from malmoi.serve.settings import ServeSettings
 
 Run = Callable[..., Result]
@@ -64,3 +66,7 @@ def test_of_several_accounts_one_must_be_named(run: Run, home: Path) -> None:
     assert (found.name, found.limits.tokens_per_day) == ("lee", 1000)
     refused = run("keys", "add", "nightly", "--account", "lee", "--scope", "admin")
     assert "do not have the right 'admin'" in str(refused.exception)
+
+
+def test_every_right_of_keys_can_be_given() -> None:
+    assert set(SCOPES) == {str(scope) for scope in KEY_SCOPES}

@@ -1,7 +1,8 @@
 from pathlib import Path
+from typing import Self
 
 import pytest
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from malmoi.core.config import describe, load_config
 from malmoi.core.errors import ConfigError
@@ -94,3 +95,35 @@ def test_describe_lists_every_setting() -> None:
     rows = describe(Tree)
     assert ("http.port", "8080", "Port to listen on.") in rows
     assert [path for path, _, _ in rows] == ["http.port", "http.name", "http.ratio", "http.tags", "table"]
+
+
+class Wide(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    backup: Section | None = None
+    mirrors: tuple[Section, ...] = ()
+
+    @model_validator(mode="after")
+    def _few(self) -> Self:
+        if len(self.mirrors) > 2:
+            raise ValueError("at most two mirrors")
+        return self
+
+
+@pytest.mark.parametrize(
+    ("text", "key"), [("[backup]\nprot = 1\n", "backup.prot"), ("[[mirrors]]\nprot = 1\n", "mirrors.0.prot")]
+)
+def test_a_wrong_key_is_named_under_optional_and_listed_sections(tmp_path: Path, text: str, key: str) -> None:
+    file = tmp_path / "malmoi.toml"
+    file.write_text(text)
+    with pytest.raises(ConfigError, match=f"no setting {key}") as caught:
+        load_config(Wide, file=file)
+    assert caught.value.fix == f"Did you mean {key.removesuffix('prot')}port?"
+
+
+def test_what_is_wrong_with_the_whole_has_no_empty_name(tmp_path: Path) -> None:
+    file = tmp_path / "malmoi.toml"
+    file.write_text("[[mirrors]]\n[[mirrors]]\n[[mirrors]]\n")
+    with pytest.raises(ConfigError) as caught:
+        load_config(Wide, file=file)
+    assert caught.value.message.endswith("at most two mirrors.")
+    assert ": :" not in caught.value.message

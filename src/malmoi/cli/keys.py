@@ -13,7 +13,20 @@ if TYPE_CHECKING:
     from malmoi.serve.db.tables import Account
     from malmoi.serve.identity import Identity
 
-SCOPES = ("inference", "chat", "models", "usage", "admin", "documents")  # as serve/identity/principal.py
+# As serve/identity/principal.py has them; importing that takes as long as the server does.
+SCOPES = (
+    "inference",
+    "chat",
+    "models",
+    "usage",
+    "admin",
+    "documents",
+    "skills",
+    "users",
+    "audience",
+    "redteam",
+    "redteam_results",
+)
 
 
 @click.group()

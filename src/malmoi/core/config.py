@@ -191,8 +191,11 @@ def _annotation(model: type[BaseModel] | None, path: _Path) -> Any:
     """The type of the field at `path`; None where the path leaves the model (free table, wrong key)."""
     annotation: Any = model
     for part in path:
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            field = annotation.model_fields.get(part)
+        section, suffix = _section(annotation)
+        if suffix and part.isdigit():  # one of a list
+            annotation = section
+        elif section is not None:
+            field = section.model_fields.get(part)
             if field is None:
                 return None
             annotation = field.annotation
@@ -216,8 +219,9 @@ def _explain(
     where = f"{origin}: " if origin else ""
     dotted = ".".join((*((under,) if under else ()), *location))
     if fault["type"] != "extra_forbidden":
-        return ConfigError(f"{where}{dotted}: {fault['msg'].removeprefix('Value error, ')}.")
-    section = _annotation(model, location[:-1])
+        of = f"{dotted}: " if dotted else ""  # what is wrong with all of it together has no name
+        return ConfigError(f"{where}{of}{fault['msg'].removeprefix('Value error, ')}.")
+    section, _ = _section(_annotation(model, location[:-1]))
     known = sorted(section.model_fields) if section is not None else []
     near = get_close_matches(location[-1], known, n=1, cutoff=0.5)
     head = dotted.removesuffix(location[-1])
