@@ -110,7 +110,9 @@ def test_a_person_and_why_and_deletion(new_page: Pages, home: Path, locale: str)
     page.get_by_role("button", name="u002", exact=True).first.click()
     expect(page.locator(".users-person h2")).to_have_text("u002")
     page.get_by_role("button", name=words["forget"]).click()
+    expect(page.get_by_role("dialog")).to_be_visible()
     page.keyboard.press("Escape")  # nothing happens
+    expect(page.get_by_role("dialog")).to_have_count(0)
     assert open_collection(home, "people").active.facts("u002") is not None
     page.get_by_role("button", name=words["forget"]).click()
     page.get_by_role("dialog").get_by_role("button", name=words["forget"]).click()
