@@ -90,6 +90,11 @@ SERVER_TABLES = {
     "skill_files",
     "skill_approvals",
     "skill_audit",
+    "skill_sets",
+    "skill_set_rows",
+    "skill_set_versions",
+    "skill_set_applied",
+    "skill_set_measures",
 }
 # Tables that no class declares: those behind the full-text index.
 TERMS = {f"document_terms{end}" for end in ("", "_config", "_content", "_data", "_docsize", "_idx")}

@@ -39,6 +39,7 @@ from malmoi.serve.skills.registry import SkillRegistry
 from malmoi.serve.skills.runs import SkillRuns
 from malmoi.serve.skills.sandbox import is_sandboxed
 from malmoi.serve.skills.sealing import Sealer
+from malmoi.serve.skills.trainer import Trainer
 
 if TYPE_CHECKING:
     from malmoi.assist.skills.routing import Embed
@@ -67,6 +68,7 @@ class SkillRun:
         documents: `(id, title)` of what the conversation is about; only the caller's own can be read.
         direct: a call that the person has chosen, instead of the query.
         demonstrations: what people have shown.
+        shows_applied: whether the rows of the set that the caller applies are shown as well.
     """
 
     query: str
@@ -79,6 +81,7 @@ class SkillRun:
     documents: Sequence[tuple[str, str]] = ()
     direct: DirectCall | None = None
     demonstrations: Sequence[Demonstration] = ()
+    shows_applied: bool = True
 
 
 @dataclass(slots=True)
@@ -128,6 +131,7 @@ class Skills:
         self.choices = SkillChoices(db, self._sealer)
         self.runs = SkillRuns(db)
         self.runner = SkillRunner(Router(embed), self.runs, limits=self.limits)
+        self.trainer = Trainer(db, self.registry, self.runs, embed, self.limits, inference)
         self._inference = inference
         self._documents = documents
         self._always_tell = settings.always_tell
@@ -141,6 +145,7 @@ class Skills:
 
     async def close(self) -> None:
         """Close all skills and connections."""
+        await self.trainer.close()
         await self.registry.close()
         await self.egress.close()
 
@@ -203,7 +208,10 @@ class Skills:
                 request=request,
             )
             made = await self._request(principal, run_id, asked, skills, now)
-            made = _with(made, before=before, demonstrations=asked.demonstrations, direct=asked.direct)
+            shown = list(asked.demonstrations)
+            if asked.shows_applied:
+                shown = [*await self.trainer.sets.demonstrations(principal.account_id), *shown]
+            made = _with(made, before=before, demonstrations=shown, direct=asked.direct)
             async with aclosing(self._stages(principal, made)) as stages:
                 async for stage in stages:
                     yield stage

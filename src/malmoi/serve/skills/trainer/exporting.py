@@ -1,0 +1,222 @@
+"""Rows as training data: conversations as JSON lines, and the Studio's columns as CSV; and lines read again.
+
+A line has `messages` and `tools` as chat templates take them: an operation is the function
+`<skill>__<operation>`, arguments are an object. The other keys say what a conversation cannot.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import ValidationError
+
+from malmoi.core.errors import InvalidInput
+from malmoi.serve.skills.trainer.types import NewRow, Part, RowValue, Stages
+
+if TYPE_CHECKING:
+    from malmoi.assist.skills.loading import LoadedSkill
+    from malmoi.assist.skills.operation import Operation
+
+COLUMNS = ("System_Prompt", "C_ID", "T_ID", "Text", "Completion")
+_BETWEEN = "__"  # between skill and operation; names of skills have no underscores
+_CALL = "call_0"
+_MOST_LINES = 2000
+
+
+def to_lines(
+    about: Mapping[str, Any], rows: Sequence[RowValue], skills: Sequence[LoadedSkill]
+) -> tuple[str, int]:
+    """Rows as JSON lines, and how many say nothing to learn: no call and no answer.
+
+    Args:
+        about: the set: its description, tone and format.
+        rows: of it.
+        skills: of it, whose operations become tools.
+    """
+    tools = [_tool(one, operation) for one in skills for operation in one.operations]
+    lines: list[str] = []
+    for row in rows:
+        messages = _messages(about, row)
+        if messages[-1]["role"] != "assistant":
+            continue
+        line = {
+            "messages": messages,
+            "tools": tools,
+            "part": row.part,
+            "language": row.language,
+            "zone": row.zone,
+            "said_at": row.said_at.isoformat(),
+            "said": row.stages.said,
+        }
+        lines.append(json.dumps(line, ensure_ascii=False))
+    return "".join(f"{line}\n" for line in lines), len(rows) - len(lines)
+
+
+def to_csv(about: Mapping[str, Any], rows: Sequence[RowValue]) -> str:
+    """Rows in the Studio's columns: earlier turns, the call as JSON, then its result and the answer."""
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\r\n")
+    writer.writerow(COLUMNS)
+    conversation = 0
+    for row in rows:
+        pairs = _pairs(row)
+        for turn, (text, completion) in enumerate(pairs):
+            writer.writerow([_system(about, row), conversation, turn, text, completion])
+        conversation += bool(pairs)
+    return file.getvalue()
+
+
+def read_lines(text: str, part: Part | None) -> list[NewRow]:
+    """The rows of JSON lines that `to_lines` has written.
+
+    Args:
+        text: the lines.
+        part: that all rows get; None: what each line says.
+
+    Raises:
+        InvalidInput: a line is wrong; the message names it and its key.
+    """
+    rows: list[NewRow] = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip():
+            continue
+        if len(rows) == _MOST_LINES:
+            raise InvalidInput(f"there are more than {_MOST_LINES} lines.", field="text")
+        try:
+            rows.append(_row(json.loads(line), part))
+        except ValidationError as error:
+            fault = error.errors()[0]
+            key = ".".join(str(one) for one in fault["loc"])
+            raise InvalidInput(f"line {number}: {key}: {fault['msg']}.", field="text") from error
+        except _Wrong as error:
+            raise InvalidInput(f"line {number}: {error}", field="text") from error
+        except (ValueError, RecursionError) as error:
+            raise InvalidInput(f"line {number} is no JSON.", field="text") from error
+    return rows
+
+
+class _Wrong(Exception):
+    """What is wrong with a line."""
+
+
+def _row(line: Any, part: Part | None) -> NewRow:
+    messages = line.get("messages") if isinstance(line, dict) else None
+    if not isinstance(messages, list) or not all(isinstance(one, dict) for one in messages):
+        raise _Wrong("`messages` must be a list of messages.")
+    asked = [place for place, one in enumerate(messages) if one.get("role") == "user"]
+    if not asked:
+        raise _Wrong("`messages` has no user.")
+    last = asked[-1]
+    before, after = messages[:last], messages[last + 1 :]
+    stages: dict[str, Any] = {"said": line.get("said", "")}
+    for one in after:
+        role = one.get("role")
+        calls = one.get("tool_calls")
+        if role == "tool":
+            stages["result"] = one.get("content", "")
+        elif role == "assistant" and calls:
+            if "skill" in stages or not isinstance(calls, list) or len(calls) != 1:
+                raise _Wrong("a row has one call; this conversation has more.")
+            stages |= _call_of(calls[0])
+        elif role == "assistant":
+            stages["answer"] = one.get("content", "")
+        else:
+            raise _Wrong(f"a message of the role {str(role)[:20]!r} cannot come after the query.")
+    told = {name: line[name] for name in ("language", "zone", "said_at") if name in line}
+    return NewRow.model_validate(
+        {
+            **told,
+            "query": messages[last].get("content", ""),
+            "turns": [
+                {"role": one.get("role"), "content": one.get("content", "")}
+                for one in before
+                if one.get("role") != "system"
+            ],
+            "part": part or line.get("part", "train"),
+            "status": "saved",
+            "stages": Stages.model_validate(stages).model_dump(),
+        }
+    )
+
+
+def _call_of(call: Any) -> dict[str, Any]:
+    function = call.get("function") if isinstance(call, dict) else None
+    name = function.get("name") if isinstance(function, dict) else None
+    if not isinstance(function, dict) or not isinstance(name, str) or _BETWEEN not in name:
+        raise _Wrong("a call's function must be named <skill>__<operation>.")
+    arguments = function.get("arguments", {})
+    if isinstance(arguments, str):  # as OpenAI writes them
+        arguments = json.loads(arguments)
+    skill, _, operation = name.partition(_BETWEEN)
+    return {"skill": skill, "operation": operation, "arguments": arguments}
+
+
+def _messages(about: Mapping[str, Any], row: RowValue) -> list[dict[str, Any]]:
+    stages = row.stages
+    messages: list[dict[str, Any]] = [{"role": "system", "content": _system(about, row)}]
+    messages += [turn.model_dump() for turn in row.turns]
+    messages.append({"role": "user", "content": row.query})
+    if stages.skill:
+        name = f"{stages.skill}{_BETWEEN}{stages.operation}"
+        function = {"name": name, "arguments": stages.arguments}
+        call = {"id": _CALL, "type": "function", "function": function}
+        messages.append({"role": "assistant", "content": "", "tool_calls": [call]})
+        if not (stages.result or stages.said):
+            return messages  # an answer that no result stands behind is not to be learned
+        result = stages.result or stages.said
+        messages.append({"role": "tool", "tool_call_id": _CALL, "name": name, "content": result})
+    if stages.answer:
+        messages.append({"role": "assistant", "content": stages.answer})
+    return messages
+
+
+def _pairs(row: RowValue) -> list[tuple[str, str]]:
+    """Texts and their completions; a turn that nothing answers is joined to the next text."""
+    stages = row.stages
+    pairs: list[tuple[str, str]] = []
+    text: list[str] = []
+    for turn in row.turns:
+        if turn.role == "user":
+            text.append(turn.content)
+        elif text:
+            pairs.append(("\n".join(text), turn.content))
+            text = []
+    text.append(row.query)
+    asked = "\n".join(text)
+    if not stages.skill:
+        return [*pairs, (asked, stages.answer)] if stages.answer else []
+    call = {"skill": stages.skill, "operation": stages.operation, "arguments": stages.arguments}
+    pairs.append((asked, json.dumps(call, ensure_ascii=False)))
+    if stages.answer and (stages.result or stages.said):
+        pairs.append((stages.result or stages.said, stages.answer))
+    return pairs
+
+
+def _system(about: Mapping[str, Any], row: RowValue) -> str:
+    language: Literal["ko", "en"] = row.language
+    text = (
+        files(__package__).joinpath("prompts", f"system_{language}.txt").read_text(encoding="utf-8").strip()
+    )
+    moment = row.said_at.astimezone(ZoneInfo(row.zone)) if row.zone else row.said_at
+    # The set's own words come last: braces in them stay.
+    told = [text.replace("{now}", moment.strftime("%Y-%m-%d %H:%M"))]
+    return "\n".join(
+        [*told, *(str(about[name]) for name in ("description", "tone", "format") if about[name])]
+    )
+
+
+def _tool(loaded: LoadedSkill, operation: Operation) -> dict[str, Any]:
+    return {
+        "type": "function",
+        "function": {
+            "name": f"{loaded.name}{_BETWEEN}{operation.name}",
+            "description": operation.description,
+            "parameters": dict(operation.parameters),
+        },
+    }

@@ -1,0 +1,287 @@
+"""The skill trainer over the wire, and the values that its parts share."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+Part: TypeAlias = Literal["train", "test"]
+Status: TypeAlias = Literal["draft", "saved"]
+Language: TypeAlias = Literal["ko", "en"]
+SkillName = Annotated[str, Field(min_length=1, max_length=40)]
+_TEXT = 20_000
+MAX_SKILLS = 10
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+
+class Stages(_Body):
+    """What should come of a query, stage by stage."""
+
+    skill: str = Field("", max_length=40)
+    """Empty: the query is for no skill."""
+    operation: str = Field("", max_length=64)
+    arguments: dict[str, Any] = Field(default_factory=dict)
+    result: str = Field("", max_length=_TEXT)
+    """The answer of the API, as the model reads it."""
+    said: str = Field("", max_length=_TEXT)
+    """What the skill says itself, word for word."""
+    answer: str = Field("", max_length=_TEXT)
+    """The final answer."""
+
+
+class StagesPatch(_Body):
+    """Stages that are changed; the others stay."""
+
+    skill: str | None = Field(None, max_length=40)
+    operation: str | None = Field(None, max_length=64)
+    arguments: dict[str, Any] | None = None
+    result: str | None = Field(None, max_length=_TEXT)
+    said: str | None = Field(None, max_length=_TEXT)
+    answer: str | None = Field(None, max_length=_TEXT)
+
+
+class TrainerTurn(_Body):
+    """Something that was said before."""
+
+    role: Literal["user", "assistant"]
+    content: str = Field(max_length=_TEXT)
+
+
+class NewSet(_Body):
+    """A new set."""
+
+    name: str = Field(min_length=1, max_length=60, pattern=r"\S")
+    description: str = Field("", max_length=4000)
+    tone: str = Field("", max_length=500)
+    """How answers sound."""
+    format: str = Field("", max_length=500)
+    """How answers are laid out."""
+    skills: list[SkillName] = Field(min_length=1, max_length=MAX_SKILLS)
+
+
+class SetPatch(_Body):
+    """What is changed of a set."""
+
+    name: str | None = Field(None, min_length=1, max_length=60, pattern=r"\S")
+    description: str | None = Field(None, max_length=4000)
+    tone: str | None = Field(None, max_length=500)
+    format: str | None = Field(None, max_length=500)
+    skills: list[SkillName] | None = Field(None, min_length=1, max_length=MAX_SKILLS)
+
+
+class SetItem(BaseModel):
+    """A set."""
+
+    id: str
+    name: str
+    description: str
+    tone: str
+    format: str
+    skills: list[str]
+    drafts: int
+    train: int
+    test: int
+    versions: int
+    applied: bool
+    applied_version: int | None
+    """None: the saved rows as they are now, if it is applied."""
+    created_at: datetime
+    updated_at: datetime
+
+
+class SetList(BaseModel):
+    """All sets of the caller."""
+
+    sets: list[SetItem]
+
+
+class NewRow(_Body):
+    """A new row: from a run, whose stages it copies, or from a query."""
+
+    run_id: str = Field("", max_length=64)
+    query: str = Field("", max_length=4000)
+    turns: list[TrainerTurn] = Field(default_factory=list, max_length=20)
+    language: Language = "ko"
+    zone: str = Field("", max_length=64)
+    said_at: AwareDatetime | None = None
+    part: Part = "train"
+    status: Status = "draft"
+    stages: Stages = Field(default_factory=Stages)
+
+
+class RowPatch(_Body):
+    """What is changed of a row."""
+
+    query: str | None = Field(None, min_length=1, max_length=4000)
+    turns: list[TrainerTurn] | None = Field(None, max_length=20)
+    part: Part | None = None
+    status: Status | None = None
+    stages: StagesPatch | None = None
+
+
+class RowValue(BaseModel):
+    """A row without its name and history: what a version freezes."""
+
+    query: str
+    turns: list[TrainerTurn]
+    language: Language
+    zone: str
+    said_at: AwareDatetime
+    part: Part
+    stages: Stages
+
+
+class RowItem(RowValue):
+    """A row."""
+
+    id: str
+    run_id: str | None
+    status: Status
+    undos: int
+    """How many edits can be taken back."""
+    created_at: datetime
+    updated_at: datetime
+
+
+class RowPage(BaseModel):
+    """Rows, oldest first."""
+
+    rows: list[RowItem]
+    total: int
+
+
+class VersionItem(BaseModel):
+    """A frozen copy of the saved rows."""
+
+    number: int
+    content_hash: str
+    train: int
+    test: int
+    created_at: datetime
+
+
+class VersionList(BaseModel):
+    """Versions, newest first."""
+
+    versions: list[VersionItem]
+
+
+class ApplyBody(_Body):
+    """What is applied."""
+
+    version: int | None = Field(None, ge=1, le=1_000_000)
+    """None: the saved rows as they are at any time."""
+
+
+class NewMeasure(_Body):
+    """A measurement that is asked for."""
+
+    model: str | None = Field("", max_length=255)
+    """Empty: the server's default; null: no model, so that only what needs none is measured."""
+
+
+class Rate(BaseModel):
+    """A share of rows with Wilson's 95 % interval."""
+
+    count: int
+    total: int
+    value: float | None
+    low: float
+    high: float
+
+
+class Gain(BaseModel):
+    """With demonstrations less without, on the same rows, with Newcombe's 95 % interval."""
+
+    value: float | None
+    low: float
+    high: float
+    gained: int
+    """Rows that are right only with demonstrations."""
+    lost: int
+    """Rows that are right only without."""
+
+
+class Figure(BaseModel):
+    """One figure with and without demonstrations."""
+
+    without: Rate
+    with_demonstrations: Rate
+    gain: Gain
+
+
+class Outcome(BaseModel):
+    """What came of one test row."""
+
+    skill: str
+    operation: str
+    arguments: dict[str, Any] | None
+    reason: str
+    answer: str
+    routed: bool
+    valid: bool | None
+    success: bool | None
+
+
+class MeasuredRow(BaseModel):
+    """One test row, both ways."""
+
+    query: str
+    skill: str
+    operation: str
+    without: Outcome
+    with_demonstrations: Outcome
+
+
+class Figures(BaseModel):
+    """What was measured."""
+
+    routing: Figure
+    arguments: Figure | None
+    """Of the rows that are for an operation: routed right, with arguments that fit. None without a model."""
+    success: Figure | None
+    """None without a model."""
+    demonstrations: int
+    left_out: int
+    """Test rows whose words are also those of a train row."""
+    remarks: list[str]
+    rows: list[MeasuredRow]
+
+
+class MeasureItem(BaseModel):
+    """A measurement."""
+
+    id: str
+    version: int
+    status: str
+    model: str | None
+    done: int
+    total: int
+    figures: Figures | None
+    error: str
+    created_at: datetime
+    updated_at: datetime
+
+
+class MeasureList(BaseModel):
+    """Measurements of a version, newest first."""
+
+    measures: list[MeasureItem]
+
+
+class ImportBody(_Body):
+    """Rows as the export writes them."""
+
+    text: str = Field(min_length=1, max_length=4 * 1024 * 1024)
+    """JSON lines."""
+    part: Part | None = None
+    """None: what each line says."""
+
+
+class Imported(BaseModel):
+    """What was imported."""
+
+    rows: int
