@@ -2,7 +2,7 @@
 
 /v1/openai/                                  {"error": {"message", "type", "param", "code"}}, Studio codes
 /v1/chat-completions/, /v3/, /v1/api-tools/  {"status": {"code", "message"}}
-/v1/users/                                   the same
+/v1/users/, /v1/skillsets/                   the same
 /v1/                                         {"error": {"message", "type", "param", "code"}}, OpenAI codes
 everything else                              {"error": {"code", "message", "fix", "field"}}
 """
@@ -101,7 +101,8 @@ def api_of(path: str) -> Api:
             path = path[len(prefix) :]
     if path.startswith("/v1/openai/"):
         return "studio-openai"
-    if path.startswith(("/v3/", "/v1/chat-completions/", "/v1/api-tools/", "/v1/users/")):
+    studio = ("/v3/", "/v1/chat-completions/", "/v1/api-tools/", "/v1/users/", "/v1/skillsets/")
+    if path.startswith(studio):
         return "studio"
     return "openai" if path.startswith("/v1/") else "own"
 
