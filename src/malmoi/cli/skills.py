@@ -15,7 +15,10 @@ from malmoi.core.errors import MalmoiError
 if TYPE_CHECKING:
     from malmoi.assist.egress import Egress
     from malmoi.assist.skills.operation import Operation
+    from malmoi.core.stage import Progress
     from malmoi.serve.settings import ServeSettings
+    from malmoi.serve.skills.evaluation.queries import Query, Split
+    from malmoi.serve.skills.evaluation.run import Outcome, Setting
 
 
 @click.group()
@@ -155,6 +158,130 @@ async def _try(
             await loaded.close()
         await embedder.close()
         await egress.close()
+
+
+@skills.command()
+@click.option(
+    "--split",
+    type=click.Choice(["dev", "test"]),
+    default="dev",
+    show_default=True,
+    help="Which queries: ways are chosen on dev, and reported on test.",
+)
+@click.option(
+    "--setting",
+    type=click.Choice(["pair", "all", "both"]),
+    default="both",
+    show_default=True,
+    help="Two skills are on, as on the platform, or all of them, which is harder.",
+)
+@click.option("--model", default="", help="A model that chooses operations and reads arguments.")
+@click.option("--limit", type=click.IntRange(min=1), help="Only so many queries, evenly drawn.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the draws.")
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Also write what became of each query, a JSON object a line.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print figures as JSON lines.")
+@click.option("--quiet", is_flag=True, help="Show no progress.")
+@home_option
+@config_options
+def evaluate(
+    split: "Split",
+    setting: str,
+    model: str,
+    limit: int | None,
+    seed: int,
+    out: Path | None,
+    as_json: bool,
+    quiet: bool,
+    home: Path,
+    config_file: Path | None,
+    overrides: Sequence[str],
+) -> None:
+    """Measure how well queries find the operations of the built-in skills, and their arguments.
+
+    Queries are routed and planned as in a run, by a clock of their own; no operation is called. Without a
+    model only that is measured which needs none.
+    """
+    from malmoi.cli.live import open_progress
+    from malmoi.core.files import write_text
+    from malmoi.serve.skills.evaluation.figures import figures
+    from malmoi.serve.skills.evaluation.queries import load_queries
+    from malmoi.serve.skills.evaluation.run import sample
+
+    settings = read_settings(home, config_file, overrides)
+    queries = load_queries(split)
+    if limit is not None:
+        queries = sample(queries, limit, seed=seed)
+    chosen: list[Setting] = ["pair", "all"]
+    if setting != "both":
+        chosen = [one for one in chosen if one == setting]
+    with open_progress(quiet) as progress:
+        outcomes = asyncio.run(_evaluate(settings, queries, chosen, model, seed, progress))
+    if out is not None:
+        lines = [json.dumps(one.to_json(), ensure_ascii=False) + "\n" for some in outcomes for one in some]
+        write_text(out, "".join(lines))
+    rows = [row for some in outcomes for row in figures(some, with_model=bool(model))]
+    for row in rows:
+        if as_json:
+            click.echo(json.dumps(row.to_json(), ensure_ascii=False))
+        else:
+            share = row.share
+            value = 100 * (share.value or 0.0)
+            between = f"{100 * share.low:5.1f} to {100 * share.high:5.1f} %"
+            counts = f"{share.count} of {share.total}"
+            click.echo(
+                f"{row.setting:<5}{row.of:<8}{row.name:<19}{value:5.1f} %  ({between})  {counts}".rstrip()
+            )
+
+
+async def _evaluate(
+    settings: "ServeSettings",
+    queries: "Sequence[Query]",
+    chosen: "Sequence[Setting]",
+    model: str,
+    seed: int,
+    progress: "Progress",
+) -> "list[list[Outcome]]":
+    from contextlib import AsyncExitStack
+
+    from malmoi.assist.skills.found import builtin_skills
+    from malmoi.assist.skills.loading import open_skill
+    from malmoi.assist.skills.routing import Router
+    from malmoi.engine.embed import UseEmbedder
+    from malmoi.engine.open import open_engine
+    from malmoi.engine.options import EngineOptions
+    from malmoi.serve.skills.evaluation.asking import EngineModel
+    from malmoi.serve.skills.evaluation.run import evaluate as measure
+    from malmoi.serve.skills.evaluation.run import remembering
+
+    async with AsyncExitStack() as stack:
+        egress = _egress(settings)
+        stack.push_async_callback(egress.close)
+        opened = []
+        for one in builtin_skills():
+            loaded = await open_skill(one, egress=egress)
+            stack.push_async_callback(loaded.close)
+            opened.append(loaded)
+        embedder = UseEmbedder()
+        stack.push_async_callback(embedder.close)
+        asked = None
+        if model:
+            engine = await open_engine(model, home=settings.home, options=EngineOptions(slots=1))
+            stack.push_async_callback(engine.close)
+            asked = EngineModel(engine)
+        router = Router(remembering(embedder.embed))
+        outcomes = []
+        for setting in chosen:
+            with progress.task(f"Skills, {setting}", total=len(queries), unit="queries") as task:
+                outcomes.append(
+                    await measure(
+                        queries, opened, router, setting=setting, model=asked, seed=seed, on_done=task.advance
+                    )
+                )
+    return outcomes
 
 
 def _egress(settings: "ServeSettings") -> "Egress":
