@@ -39,6 +39,10 @@ _KEPT = frozenset(
         "minProperties",
         "maxProperties",
         "required",
+        "x-malmoi-title",
+        "x-malmoi-words",
+        "x-malmoi-unit",
+        "x-malmoi-form",
     ]
 )
 _NESTED = ("items", "additionalProperties", "not")

@@ -35,7 +35,7 @@ def fill(
     """
     properties = operation.parameters.get("properties", {})
     arguments: dict[str, Any] = dict(_enums(properties, query))
-    arguments |= _dates(properties, found, now)
+    arguments |= _dates(properties, found, now, operation.parameters.get("required", ()))
     for kind, form in (("email", "email"), ("url", "uri")):
         names = [name for name, one in properties.items() if _form(one) == form]
         values = found.of(kind)  # type: ignore[arg-type]
@@ -87,7 +87,9 @@ def _names(query: str, word: str) -> bool:
     return re.search(rf"(?<![A-Za-z0-9]){re.escape(plain)}(?![A-Za-z0-9])", query, re.IGNORECASE) is not None
 
 
-def _dates(properties: Mapping[str, Any], found: Found, now: datetime) -> dict[str, Any]:
+def _dates(
+    properties: Mapping[str, Any], found: Found, now: datetime, required: Sequence[str]
+) -> dict[str, Any]:
     days, clocks = found.of("date"), found.of("time")
     arguments: dict[str, Any] = {}
     by_form: dict[str, list[str]] = {}
@@ -103,8 +105,15 @@ def _dates(properties: Mapping[str, Any], found: Found, now: datetime) -> dict[s
                 arguments[names[0]] = made
         elif len(starts) == 1 and len(ends) == 1 and form == "date" and found.range is not None:
             arguments[starts[0]], arguments[ends[0]] = found.range
-        elif len(starts) == 1 and len(names) <= 2 and form == "date" and len(days) == 1:
-            arguments[starts[0]] = days[0].value
+        elif form == "date" and len(days) == 1:
+            needed = [name for name in names if name in required]
+            if len(needed) == 1 and not ends:  # "until Christmas": the day it is about, not where it starts
+                arguments[needed[0]] = days[0].value
+            elif len(starts) == 1 and len(names) == 1 + len(ends) <= 2:
+                arguments[starts[0]] = days[0].value
+    moments = [name for name in by_form.get("moment", []) if _START.search(name)]
+    if len(moments) == 1 and len(days) == 1 and len(clocks) == 1:
+        arguments[moments[0]] = f"{days[0].value}T{clocks[0].value}"
     names = by_form.get("time", [])
     if len(names) == 1 and len(clocks) == 1:
         arguments[names[0]] = clocks[0].value
@@ -167,7 +176,13 @@ def _document(query: str, documents: Sequence[tuple[str, str]]) -> str | None:
 
 
 def _form(schema: Any) -> str:
-    return str(schema.get("format", "")) if isinstance(schema, Mapping) else ""
+    """What a text is: its format, or what `x-malmoi-form` says where no format holds.
+
+    "moment" is a day and a time without a zone; "none" is nothing that can be told from the words alone.
+    """
+    if not isinstance(schema, Mapping):
+        return ""
+    return str(schema.get("x-malmoi-form") or schema.get("format", ""))
 
 
 def _kind(schema: Any) -> str:

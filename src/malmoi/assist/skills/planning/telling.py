@@ -1,6 +1,7 @@
 """Sentences for people, and prompts for the model, from the files of this package."""
 
 import json
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -9,6 +10,8 @@ from typing import Any
 
 from malmoi.assist.skills.operation import Operation
 
+_SENTENCE_END = re.compile(r"[.;\n](?:\s|$)")
+_SUCH_AS = re.compile(r"(?:e\.g\.|for example|such as|like\b|예를 들어|예:)", re.IGNORECASE)
 _LABEL = 60  # characters of a description that serves as a label
 
 
@@ -40,8 +43,10 @@ def label_of(operation: Operation, argument: str, language: str) -> str:
     for key in ("title", "description"):
         text = schema.get(key) if isinstance(schema, Mapping) else None
         if isinstance(text, str) and text.strip():
-            first = text.strip().split(".")[0].split("\n")[0]
-            return first if len(first) <= _LABEL else argument
+            first = _SENTENCE_END.split(text.strip())[0].strip()
+            # "e.g. ..." shows what may be said, and does not name it.
+            if first and len(first) <= _LABEL and not _SUCH_AS.match(first):
+                return first
     return argument.replace("_", " ")
 
 

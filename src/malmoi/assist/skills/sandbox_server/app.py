@@ -14,6 +14,7 @@ from malmoi.assist.skills.sandbox_server.clock import today as today_in_korea
 from malmoi.assist.skills.sandbox_server.rental import cars_api
 from malmoi.assist.skills.sandbox_server.travel import travel_api
 from malmoi.assist.skills.sandbox_server.weather import weather_api
+from malmoi.assist.skills.sandbox_server.wording import with_wording
 
 
 def sandbox_app(folder: Path, *, today: Today = today_in_korea) -> Starlette:
@@ -35,8 +36,9 @@ def sandbox_app(folder: Path, *, today: Today = today_in_korea) -> Starlette:
 
 
 def openapi_documents() -> dict[str, dict[str, Any]]:
-    """The OpenAPI document of each part, by its name."""
-    return {name: api.openapi() for name, api in _apis(Path(), today_in_korea).items()}
+    """The OpenAPI document of each part, by its name, with what people call the arguments."""
+    apis = _apis(Path(), today_in_korea)
+    return {name: with_wording(api.openapi(), name) for name, api in apis.items()}
 
 
 def _apis(folder: Path, today: Today) -> dict[str, FastAPI]:
