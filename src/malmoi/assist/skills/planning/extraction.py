@@ -16,6 +16,8 @@ _QUOTED = re.compile(
     r"|『([^』\n]{1,500})』|`([^`\n]{1,500})`"
 )
 
+_WEEKDAY = re.compile(r"^(?:[월화수목금토일]요일|(?:mon|tues|wednes|thurs|fri|satur|sun)day)$", re.IGNORECASE)
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -67,7 +69,9 @@ def _range(text: str, values: list[Value]) -> tuple[str, str] | None:
     dates = [value for value in values if value.kind == "date"]
     for first, second in ranges(text, dates):
         start, end = date.fromisoformat(str(first.value)), date.fromisoformat(str(second.value))
-        if end < start:  # "12월 30일부터 2일까지": the day of the month that follows
+        if end < start and _WEEKDAY.search(text[second.start : second.end]):
+            end += timedelta(weeks=-((end - start).days // 7))  # "다음 주 수요일부터 금요일": of that week
+        elif end < start:  # "12월 30일부터 2일까지": the day of the month that follows
             end = next((start + timedelta(days=n) for n in range(62) if _nth(start, n) == end.day), end)
         return start.isoformat(), end.isoformat()
     spans = [value for value in values if value.kind == "days"]

@@ -26,6 +26,7 @@ _MAX_INDEXES = 16
 _SHOWN = 6  # choices in the trace
 _SHORT = 40  # characters; a longer query says itself what it is about
 _FOLLOWING = 0.9  # how much less a query counts that is understood only with the one before
+_NOW = 0.75  # how much of the choice among operations a query has that is understood with the one before
 _LONGEST = 2000
 
 
@@ -149,7 +150,13 @@ class Router:
             joint = index.score(vectors[1], texts[1])
             margin = joint.skills[previous.skill] * _FOLLOWING
             if margin > max(scored.skills.values()):
-                number, scored = 1, replace(joint, skills={previous.skill: margin})
+                # What was said before tells the skill; which operation, what is said now tells as well.
+                operations = {
+                    label: _NOW * scored.operations[label] + (1 - _NOW) * value
+                    for label, value in joint.operations.items()
+                }
+                number = 1
+                scored = replace(joint, skills={previous.skill: margin}, operations=operations)
         exact = _shown(index, text)
         choices = self._choices(index, scored, exact)
         best = choices[0]
