@@ -49,11 +49,12 @@ async def fit_router(
     for _ in range(pairs):
         on = [skills[int(number)] for number in rng.choice(len(skills), size=2, replace=False)]
         index = await build_index(on, embed, weights=start)
+        asked = {example.query for one in on for example in one.skill.manifest.examples}
         for one, scores in zip(index.demonstrations, index.left_out(), strict=True):
             best = max(scores.skills, key=lambda name: scores.skills[name])
             if not one.skill:
                 margins["none"].append(scores.skills[best])
-            elif one.operation:
+            elif one.operation and one.query in asked:  # titles and descriptions are no queries
                 margins["on"].append(scores.skills[best])
                 right_skill.append(best == one.skill)
                 shares.append(_share(scores.operations, Label(one.skill, one.operation), start))
@@ -82,7 +83,7 @@ async def fit_router(
 
 def _threshold(weights: Weights, none: Sequence[float]) -> float:
     """The lowest threshold that a query for none seldom reaches."""
-    for threshold in np.linspace(0.25, 0.6, 71):
+    for threshold in np.linspace(0.25, 0.9, 131):
         reached = sum(weights.probability(margin) >= threshold for margin in none)
         if reached / max(len(none), 1) <= _FOR_NOTHING:
             return round(float(threshold), 3)
