@@ -1,10 +1,17 @@
 """What a query says in so many words, in Korean and English, counted from a Sunday in November."""
 
+import sys
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parent))
+from skill_world import operation
+
 from malmoi.assist.skills.planning.extraction import extract
+from malmoi.assist.skills.planning.filling import fill
+from malmoi.assist.skills.planning.telling import label_of
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=timezone(timedelta(hours=9)))
 
@@ -43,6 +50,44 @@ def test_values(query: str, values: list[tuple[str, object]]) -> None:
 )
 def test_ranges(query: str, span: tuple[str, str] | None) -> None:
     assert extract(query, NOW).range == span
+
+
+def test_a_weekday_that_ends_a_range_is_of_the_same_week() -> None:
+    friday = datetime(2026, 11, 20, 10, tzinfo=NOW.tzinfo)
+    found = extract("다음 주 수요일부터 금요일 사이에", friday)
+    assert found.range == ("2026-11-25", "2026-11-27")
+
+
+def test_arguments_are_called_by_their_titles_and_never_by_examples() -> None:
+    schema = {
+        "titled": {"type": "string", "x-malmoi-title": {"ko": "식", "en": "the expression"}},
+        "shown": {"type": "string", "description": 'e.g. "2+3"'},
+        "told": {"type": "string", "description": "how many. At most 5"},
+    }
+    made = operation("calculate", **schema)
+    labels = [label_of(made, name, "ko") for name in schema]
+    assert labels == ["식", "shown", "how many"]
+
+
+def test_values_and_days_are_known_by_what_people_call_them() -> None:
+    city = {"enum": ["jeju", "seoul"], "x-malmoi-words": {"jeju": ["제주"], "seoul": ["서울"]}}
+    made = operation(
+        "remind",
+        "write",
+        ("city", "start"),
+        city=city,
+        start={"type": "string", "x-malmoi-form": "moment"},
+        only_on={"type": "string", "format": "date", "x-malmoi-form": "none"},
+    )
+    query = "내일 오후 3시에 제주에서 보자"
+    assert fill(made, query, extract(query, NOW), NOW) == {"city": "jeju", "start": "2026-11-23T15:00"}
+
+
+def test_the_day_that_is_needed_comes_before_the_one_that_is_counted_from() -> None:
+    day = {"type": "string", "format": "date"}
+    made = operation("days_until", "read", ("day",), **{"day": day, "from": day})
+    query = "12월 25일까지 며칠 남았어"
+    assert fill(made, query, extract(query, NOW), NOW) == {"day": "2026-12-25"}
 
 
 def test_a_long_hostile_query_takes_no_time() -> None:

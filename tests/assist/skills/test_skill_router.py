@@ -92,3 +92,10 @@ async def test_fitting_tells_what_it_reached() -> None:
     assert fitted.slope > 0
     assert fitted.told["right_skill"] > 0.8
     assert fitted.told["called_for_none"] < 0.1
+
+
+async def test_what_follows_has_the_operation_that_it_asks_for_itself() -> None:
+    before = [Before("전주 가는 버스 시간표 보여줘", "bus", "times")]
+    routing = await Router(embed).route("그거 취소해줘", both(), before=before)
+    assert routing.choice is not None
+    assert (routing.choice.skill, routing.choice.operation) == ("bus", "cancel")

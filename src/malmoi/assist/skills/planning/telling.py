@@ -45,7 +45,7 @@ def label_of(operation: Operation, argument: str, language: str) -> str:
         if isinstance(text, str) and text.strip():
             first = _SENTENCE_END.split(text.strip())[0].strip()
             # "e.g. ..." shows what may be said, and does not name it.
-            if first and len(first) <= _LABEL and not _SUCH_AS.match(first):
+            if first and len(first) <= _LABEL and not _SUCH_AS.match(text.strip()):
                 return first
     return argument.replace("_", " ")
 
