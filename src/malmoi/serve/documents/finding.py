@@ -1,4 +1,4 @@
-"""Hybrid search: terms and vectors, their ranks fused, and only what the principal may read.
+"""Hybrid search: terms and vectors, what they find put into one order, and only what the principal may read.
 
 Both rankings are made at the same time. Where no vectors are (no embedder, or they are not made yet) or no
 morphemes, the rest answers alone: a search that finds less is better than none.
@@ -10,21 +10,24 @@ import asyncio
 import logging
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from sqlalchemy import select
 
 from malmoi.assist.retrieval.document import Passage
 from malmoi.assist.retrieval.fusion import Fused, fuse
+from malmoi.assist.retrieval.ordering import Candidate, Concept, order
 from malmoi.core.errors import EngineError, NotFound
 from malmoi.serve.documents.access import is_readable
 from malmoi.serve.documents.embedding import NoEmbedder
 from malmoi.serve.documents.library import load_text
-from malmoi.serve.documents.question import question_terms
+from malmoi.serve.documents.question import question_concepts, question_terms
 from malmoi.serve.documents.tables import Collection, StoredDocument, StoredPassage
 from malmoi.serve.documents.types import Hit, Order, Rerank
 
 if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncSession
+
     from malmoi.core.morphemes import MorphemeAnalyzer
     from malmoi.serve.db import Database
     from malmoi.serve.documents.embedding import Embedding
@@ -33,9 +36,12 @@ if TYPE_CHECKING:
     from malmoi.serve.search import Terms
 
 T = TypeVar("T")
+_Found: TypeAlias = tuple[StoredPassage, str, str]
+"""A passage, and title and name of its document."""
 
 _LOG = logging.getLogger("malmoi.serve")
 _DEPTH = 50  # of each ranking
+_REORDERED = 100  # of each ranking, where all of them are put into order
 _RERANKED = 20  # hits that a reranker is given at least
 _WAIT = 3.0  # seconds a search waits for morphemes or the vector of its query
 _MOST_MERGED = 2000  # characters of neighbours as one hit
@@ -52,11 +58,14 @@ class Manner:
         orders: which rankings are made.
         weights: how much each of them counts.
         merge: whether neighbours that were found become one hit.
+        reorder: whether what was found is put into order by its words (`assist.retrieval.ordering`); else
+            the fused ranks are the order.
     """
 
     orders: tuple[Order, ...] = ("terms", "vectors")
     weights: Mapping[str, float] | None = None
     merge: bool = True
+    reorder: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,13 +117,24 @@ class Finder:
         scope = await self._scope(principal, collections, documents)
         if not query.strip() or not scope.collections:
             return []
-        by_terms, by_vectors = await asyncio.gather(
-            self._by_terms(query, scope) if "terms" in manner.orders else _nothing(),
-            self._by_vectors(query, scope) if "vectors" in manner.orders else _nothing(),
+        depth = _REORDERED if manner.reorder else _DEPTH
+        (by_terms, concepts), by_vectors = await asyncio.gather(
+            self._by_terms(query, scope, depth) if "terms" in manner.orders else _no_terms(),
+            self._by_vectors(query, scope, depth) if "vectors" in manner.orders else _nothing(),
         )
         weights: dict[str, float] = {**WEIGHTS, **(manner.weights or {})}
-        fused = fuse({"terms": by_terms, "vectors": by_vectors}, weights=weights, k=_K)
-        hits = await self._hits(fused, max(limit, _RERANKED) if rerank else limit, merge=manner.merge)
+        rankings = {"terms": [one for one, _ in by_terms], "vectors": [one for one, _ in by_vectors]}
+        fused = fuse(rankings, weights=weights, k=_K)
+        async with self._db.reading() as session:
+            found = await _load(session, [one.item for one in fused])
+            fused = [one for one in fused if one.item in found]
+            if manner.reorder:
+                fused = await asyncio.to_thread(
+                    _reordered, fused, concepts, found, dict(by_terms), dict(by_vectors)
+                )
+            hits = await _hits(
+                session, fused, found, max(limit, _RERANKED) if rerank else limit, merge=manner.merge
+            )
         if rerank is not None and hits:
             hits = list(await rerank(query, hits))
         return hits[:limit]
@@ -140,15 +160,18 @@ class Finder:
             raise NotFound("there is no such collection.")
         return _Scope(tuple((one, known[one]) for one in sorted(chosen)), frozenset(documents))
 
-    async def _by_terms(self, query: str, scope: _Scope) -> list[int]:
+    async def _by_terms(
+        self, query: str, scope: _Scope, depth: int
+    ) -> tuple[list[tuple[int, float]], list[Concept]]:
         morphemes = await self._in_time(self._analyzer.analyze([query]))
-        exact, korean = question_terms(query, morphemes[0] if morphemes else ())
+        known = morphemes[0] if morphemes else ()
+        exact, korean = question_terms(query, known)
         scopes = sorted(scope.documents) or [one for one, _ in scope.collections]
         async with self._db.reading() as session:
-            found = await self._terms.find_any(session, scopes, exact, korean, _DEPTH)
-        return [one for one, _ in found]
+            found = await self._terms.find_any(session, scopes, exact, korean, depth)
+        return found, question_concepts(query, known)
 
-    async def _by_vectors(self, query: str, scope: _Scope) -> list[int]:
+    async def _by_vectors(self, query: str, scope: _Scope, depth: int) -> list[tuple[int, float]]:
         try:
             vectors = await self._in_time(self._embed([query]))
         except (NoEmbedder, EngineError) as error:
@@ -158,36 +181,9 @@ class Finder:
             return []
         label = self._embed.label(vectors.shape[1])
         async with self._db.reading() as session:
-            found = await self._vectors.search(
-                session, scope.collections, label, vectors[0], _DEPTH, documents=scope.documents
+            return await self._vectors.search(
+                session, scope.collections, label, vectors[0], depth, documents=scope.documents
             )
-        return [one for one, _ in found]
-
-    async def _hits(self, fused: Sequence[Fused[int]], limit: int, *, merge: bool) -> list[Hit]:
-        ids = [one.item for one in fused]
-        async with self._db.reading() as session:
-            rows = await session.execute(
-                select(StoredPassage, StoredDocument.title, StoredDocument.name)
-                .join(StoredDocument, StoredDocument.id == StoredPassage.document_id)
-                # A new version answers when its index is ready; until then the older one does.
-                .where(StoredPassage.id.in_(ids), StoredDocument.pending.is_(False))
-            )
-            found = {passage.id: (passage, title, name) for passage, title, name in rows}
-            hits: list[tuple[Hit, tuple[int, int]]] = []
-            for one in fused:
-                if one.item in found:
-                    passage, title, name = found[one.item]
-                    hits.append((_hit(passage, title, name, one), (passage.number, passage.number)))
-            if not merge:
-                return [hit for hit, _ in hits[:limit]]
-            merged = []
-            for hit in _merged(hits[: 2 * limit], limit):
-                if hit.text:
-                    merged.append(hit)
-                else:
-                    text = await load_text(session, hit.document_id)
-                    merged.append(replace(hit, text=text[hit.passage.start : hit.passage.end]))
-            return merged
 
     async def _in_time(self, work: Coroutine[Any, Any, T]) -> T | None:
         """What `work` gives, or None when it takes too long; it goes on for the next search."""
@@ -203,8 +199,70 @@ class Finder:
             task.exception()  # nobody may be left to be told
 
 
-async def _nothing() -> list[int]:
+async def _nothing() -> list[tuple[int, float]]:
     return []
+
+
+async def _no_terms() -> tuple[list[tuple[int, float]], list[Concept]]:
+    return [], []
+
+
+async def _load(session: AsyncSession, ids: Sequence[int]) -> dict[int, _Found]:
+    rows = await session.execute(
+        select(StoredPassage, StoredDocument.title, StoredDocument.name)
+        .join(StoredDocument, StoredDocument.id == StoredPassage.document_id)
+        # A new version answers when its index is ready; until then the older one does.
+        .where(StoredPassage.id.in_(ids), StoredDocument.pending.is_(False))
+    )
+    return {passage.id: (passage, title, name) for passage, title, name in rows}
+
+
+def _reordered(
+    fused: Sequence[Fused[int]],
+    concepts: Sequence[Concept],
+    found: Mapping[int, _Found],
+    terms: Mapping[int, float],
+    vectors: Mapping[int, float],
+) -> list[Fused[int]]:
+    """All that was found, by all that is known of it; of equal ones the one that was better before."""
+    candidates = []
+    for one in fused:
+        passage, title, _ = found[one.item]
+        above = "\n".join(dict.fromkeys([title, *passage.headings]))
+        candidates.append(
+            Candidate(
+                passage.text,
+                above,
+                terms=terms.get(one.item, 0.0),
+                vectors=vectors.get(one.item),
+            )
+        )
+    scored = zip(fused, order(concepts, candidates), strict=True)
+    return sorted((replace(one, score=score) for one, score in scored), key=lambda one: -one.score)
+
+
+async def _hits(
+    session: AsyncSession,
+    fused: Sequence[Fused[int]],
+    found: Mapping[int, _Found],
+    limit: int,
+    *,
+    merge: bool,
+) -> list[Hit]:
+    hits: list[tuple[Hit, tuple[int, int]]] = []
+    for one in fused[: 2 * limit if merge else limit]:
+        passage, title, name = found[one.item]
+        hits.append((_hit(passage, title, name, one), (passage.number, passage.number)))
+    if not merge:
+        return [hit for hit, _ in hits]
+    merged = []
+    for hit in _merged(hits, limit):
+        if hit.text:
+            merged.append(hit)
+        else:
+            text = await load_text(session, hit.document_id)
+            merged.append(replace(hit, text=text[hit.passage.start : hit.passage.end]))
+    return merged
 
 
 def _hit(passage: StoredPassage, title: str, name: str, fused: Fused[int]) -> Hit:

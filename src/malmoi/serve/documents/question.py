@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 
+from malmoi.assist.retrieval.ordering import Concept
 from malmoi.core.hangul import bigrams, is_cjk, words
 from malmoi.serve.search import Term
 
@@ -57,6 +58,23 @@ def question_terms(query: str, morphemes: Sequence[str]) -> tuple[list[tuple[Ter
         else:
             exact.append(tuple(Term(pair) for pair in bigrams(word)))
     return exact, looked_up
+
+
+def question_concepts(query: str, morphemes: Sequence[str]) -> list[Concept]:
+    """What a question asks for, each thing with all words that mean it.
+
+    Args:
+        query: the question.
+        morphemes: of the question; empty where there is no analyser: then pairs of letters stand for them.
+    """
+    asked = question_words(query)
+    other = [word for word in asked if not is_cjk(word)]
+    pairs = [pair for word in asked if is_cjk(word) for pair in bigrams(word)]
+    korean = [word[:_MAX_TERM] for word in (morphemes or pairs) if is_cjk(word)]
+    return [
+        *((word, *related_words([word])) for word in dict.fromkeys(korean[:_MOST_TERMS])),
+        *((f" {_stem(word)}", *related_words([word, *_plain_forms(word)])) for word in other),
+    ]
 
 
 def related_words(known: Sequence[str]) -> list[str]:
