@@ -2,9 +2,8 @@
 
 import asyncio
 import json
-import tempfile
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,13 +23,15 @@ if TYPE_CHECKING:
 @click.option(
     "--data",
     required=True,
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Folder of the documents: files, or folders with docs_ko.jsonl.gz or pairs.jsonl.gz.",
+    multiple=True,
+    type=click.Path(exists=True, path_type=Path),
+    help="A document, or a folder of files or of folders with docs_ko.jsonl.gz or pairs.jsonl.gz; "
+    "may be given several times.",
 )
 @click.option(
     "--questions",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="File of questions, a JSON object a line.  [default: those of the package]",
+    help="File of questions, a JSON object a line.  [default: the two sets of the package]",
 )
 @click.option(
     "--split",
@@ -42,15 +43,19 @@ if TYPE_CHECKING:
 @click.option(
     "--work",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Folder to keep the indexes in, for the next time.  [default: a temporary one]",
+    help="Folder that the indexes are kept in, for the next time.  [default: evaluation in the home]",
 )
-@click.option("--plain/--no-plain", default=True, help="Whether the plain way is compared as well.")
+@click.option(
+    "--plain/--no-plain",
+    default=False,
+    help="Compare the plain way as well; its own index takes as long as the first.  [default: no]",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print figures as JSON lines.")
 @click.option("--quiet", is_flag=True, help="Show no progress.")
 @home_option
 @config_options
 def evaluate(
-    data: Path,
+    data: Sequence[Path],
     questions: Path | None,
     split: str,
     work: Path | None,
@@ -63,36 +68,39 @@ def evaluate(
 ) -> None:
     """Measure how well questions find their answers.
 
-    Terms alone, vectors alone, both, and the plain way (pieces of 1,000 characters, vectors alone) are
-    compared by recall@5 and nDCG@10, with 95 % intervals.
+    Terms alone, vectors alone, both fused, both put into order (as searches do), and the plain way (pieces
+    of 1,000 characters, vectors alone) are compared by recall@5 and nDCG@10 of passages and by recall@5 of
+    documents, with 95 % intervals.
     """
     from malmoi.cli.live import open_progress
-    from malmoi.serve.documents.evaluation.questions import load_questions
+    from malmoi.serve.documents.evaluation.questions import SETS, load_questions
 
     settings = read_settings(home, config_file, overrides)
-    chosen = [one for one in load_questions(questions) if split in ("all", one.split)]
-    with ExitStack() as stack:
-        folder = work or Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        progress = stack.enter_context(open_progress(quiet))
-        rows = asyncio.run(_evaluate(settings, data, chosen, folder, plain, progress))
-    for row in rows:
+    sets = {
+        str(name): [one for one in load_questions(name) if split in ("all", one.split)]
+        for name in ([questions] if questions else SETS)
+    }
+    with open_progress(quiet) as progress:
+        found = asyncio.run(_evaluate(settings, data, sets, work or home / "evaluation", plain, progress))
+    for name, rows in found.items():
         if as_json:
-            click.echo(json.dumps(asdict(row), ensure_ascii=False))
-    if not as_json:
-        click.echo(f"{'':<16}{'questions':<14}{'recall@5':<24}nDCG@10")
+            for row in rows:
+                click.echo(json.dumps({"questions": name, **asdict(row)}, ensure_ascii=False))
+            continue
+        click.echo(f"{name}\n{'':<16}{'questions':<12}{'recall@5':<24}{'nDCG@10':<24}recall@5 of documents")
         for row in rows:
             count = f"{row.questions} {row.language}"
-            click.echo(f"{row.way:<16}{count:<14}{row.recall!s:<24}{row.ndcg}")
+            click.echo(f"{row.way:<16}{count:<12}{row.recall!s:<24}{row.ndcg!s:<24}{row.pages}")
 
 
 async def _evaluate(
     settings: "ServeSettings",
-    data: Path,
-    questions: "Sequence[Question]",
+    data: Sequence[Path],
+    sets: "Mapping[str, Sequence[Question]]",
     folder: Path,
     plain: bool,
     progress: "Progress",
-) -> "list[Row]":
+) -> "dict[str, list[Row]]":
     from malmoi.engine.catalog import Catalog
     from malmoi.serve.documents.evaluation.corpus import read_corpus
     from malmoi.serve.documents.evaluation.index import open_index
@@ -101,27 +109,30 @@ async def _evaluate(
     from malmoi.serve.documents.finding import Manner
     from malmoi.serve.engines import EnginePool
 
-    corpus = list(read_corpus(data))
+    corpus = [one for path in data for one in read_corpus(path)]
     pool = EnginePool(home=settings.home, settings=settings.models, catalog=Catalog(settings.home))
-    try:
-        async with open_index(folder / "ours", settings, pool) as ours:
-            with progress.task("Index", total=len(corpus), unit="documents") as task:
-                await ours.fill(corpus, task.advance)
-            ways = [
-                await ours.way("terms", Manner(orders=("terms",), merge=False)),
-                await ours.way("vectors", Manner(orders=("vectors",), merge=False)),
-                await ours.way("both", Manner(merge=False)),
-            ]
-            spans = locate(questions, await ours.texts())
-            asked = sum(one.is_answerable for one in questions)
-            if not plain:
-                with progress.task("Ask", total=len(ways) * asked, unit="questions") as task:
-                    return await judge(ways, questions, spans, on_done=task.advance)
-            async with open_index(folder / "plain", settings, pool, plain_of=ours) as other:
-                with progress.task("Index the plain way", total=len(corpus), unit="documents") as task:
-                    await other.fill(corpus, task.advance)
-                ways.append(await other.way("plain", Manner(orders=("vectors",), merge=False)))
-                with progress.task("Ask", total=len(ways) * asked, unit="questions") as task:
-                    return await judge(ways, questions, spans, on_done=task.advance)
-    finally:
-        await pool.close()
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(pool.close)
+        ours = await stack.enter_async_context(open_index(folder / "ours", settings, pool))
+        with progress.task("Index", total=len(corpus), unit="documents") as task:
+            await ours.fill(corpus, task.advance)
+        ways = [
+            await ours.way("terms", Manner(orders=("terms",), merge=False, reorder=False)),
+            await ours.way("vectors", Manner(orders=("vectors",), merge=False, reorder=False)),
+            await ours.way("fused", Manner(merge=False, reorder=False)),
+            await ours.way("in order", Manner(merge=False)),
+        ]
+        if plain:
+            other = await stack.enter_async_context(
+                open_index(folder / "plain", settings, pool, plain_of=ours)
+            )
+            with progress.task("Index the plain way", total=len(corpus), unit="documents") as task:
+                await other.fill(corpus, task.advance)
+            ways.append(await other.way("plain", Manner(orders=("vectors",), merge=False, reorder=False)))
+        texts = await ours.texts()
+        asked = sum(one.is_answerable for questions in sets.values() for one in questions)
+        with progress.task("Ask", total=len(ways) * asked, unit="questions") as task:
+            return {
+                name: await judge(ways, questions, locate(questions, texts), on_done=task.advance)
+                for name, questions in sets.items()
+            }

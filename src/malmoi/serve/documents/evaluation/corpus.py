@@ -17,9 +17,15 @@ _SUFFIXES = (".txt", ".md", ".html", ".pdf", ".docx", ".hwpx", ".hwp")
 def read_corpus(folder: Path) -> Iterator[tuple[str, bytes]]:
     """Name and content of each document, by name; licences and notes beside the data are left out.
 
+    Args:
+        folder: of the documents, or a single document.
+
     Raises:
         InvalidInput: there are none, or a row is not as it should be; the message names file and line.
     """
+    if folder.is_file():
+        yield folder.name, folder.read_bytes()
+        return
     if not folder.is_dir():
         raise InvalidInput(f"{folder} is not a folder.", field="data")
     names = 0

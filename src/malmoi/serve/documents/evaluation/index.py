@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from malmoi.serve.settings import ServeSettings
 
 _COLLECTION = "evaluation"
+_AT_ONCE = 50  # documents
+_TEXTS = (".txt", ".md")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +61,14 @@ class Index:
             if known
             else await self.documents.collections.create(self.principal, NewCollection(name=_COLLECTION))
         )
-        for name, content in corpus:
-            await self.documents.library.add(self.principal, collection.id, name, _whole(content))
+        # Some at a time: the indexer tidies up at every end, which takes longer the more documents there are.
+        rest = iter(corpus)
+        while batch := list(islice(rest, _AT_ONCE)):
+            for name, content in batch:
+                await self.documents.library.add(self.principal, collection.id, name, _whole(content))
             await self.documents.indexer.finish()
-            on_done()
+            for _ in batch:
+                on_done()
         async with self.db.reading() as session:
             rows = await session.execute(select(StoredDocument.name, StoredDocument.error))
             found = list(rows.all())
@@ -122,7 +130,7 @@ async def open_index(
     if principal is None:
         raise InvalidInput(f"{folder} holds the database of a server with accounts.", fix="Choose another.")
     if plain_of is None:
-        documents = Documents(db, engines, settings.documents, folder)
+        documents = Documents(db, engines, settings.documents, folder, parse=_parse)
     else:
         documents = Documents(
             db,
@@ -140,6 +148,17 @@ async def open_index(
         await documents.close()
         await identity.stop()
         await db.close()
+
+
+async def _parse(content: bytes, *, name: str) -> Document:
+    """As the server reads files, but plain texts in this process: a child for each takes most of the time."""
+    from malmoi.assist.retrieval.parsing import ParseLimits, child, parse
+
+    if not name.endswith(_TEXTS):
+        return await parse.parse_file(content, name=name)
+    limits = ParseLimits()
+    told = child.read(base64.b64encode(content).decode(), name, asdict(limits))
+    return parse.checked(told, name, limits)
 
 
 async def _parser_of(index: Index) -> Parse:

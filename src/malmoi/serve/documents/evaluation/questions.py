@@ -38,21 +38,25 @@ class Question(BaseModel):
         return self.document is not None
 
 
-def load_questions(path: Path | None = None) -> list[Question]:
-    """Questions from a file of JSON lines; None: those of the package.
+SETS = ("questions.jsonl", "questions-b.jsonl")
+"""The sets of the package, which were written independently of each other."""
+
+
+def load_questions(path: Path | str = SETS[0]) -> list[Question]:
+    """Questions from a file of JSON lines, or from one of the package's by its name.
 
     Raises:
         InvalidInput: a line is no question, or an id stands twice; the message names the line.
     """
-    if path is None:
-        text = (files("malmoi.serve.documents.evaluation") / "questions.jsonl").read_text(encoding="utf-8")
+    if isinstance(path, str):
+        text = (files("malmoi.serve.documents.evaluation") / path).read_text(encoding="utf-8")
     else:
         try:
             text = path.read_text(encoding="utf-8")
         except OSError as error:
             raise InvalidInput(f"{path} cannot be read: {error.strerror}.", field="questions") from error
     found: dict[str, Question] = {}
-    name = str(path or "questions.jsonl")
+    name = str(path)
     for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip():
             continue

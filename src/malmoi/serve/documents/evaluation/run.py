@@ -65,6 +65,7 @@ class Row:
         questions: how many.
         recall: share of questions of which one of the first five hits answers.
         ndcg: of the first ten hits.
+        pages: share of questions of which one of the first five hits is of the right document.
         missed: ids of the questions that none of the first five hits answers.
     """
 
@@ -73,6 +74,7 @@ class Row:
     questions: int
     recall: Figure
     ndcg: Figure
+    pages: Figure
     missed: tuple[str, ...] = ()
 
 
@@ -81,6 +83,7 @@ class _Judged:
     question: Question
     recall: float
     ndcg: float
+    page: float
 
 
 def locate(questions: Sequence[Question], texts: Mapping[str, str]) -> dict[str, list[Span]]:
@@ -131,12 +134,14 @@ async def evaluate(
             hits = await way.search(question.question, NDCG_AT)
             own = spans[question.id]
             good = [answers(Span(hit.name, hit.passage.start, hit.passage.end), own) for hit in hits]
+            documents = {span.document for span in own}
             relevant = sum(
                 answers(Span(document, start, end), own)
-                for document in {span.document for span in own}
+                for document in documents
                 for start, end in way.passages.get(document, ())
             )
-            judged.append(_Judged(question, recall(good), ndcg(good, relevant)))
+            page = recall([hit.name in documents for hit in hits])
+            judged.append(_Judged(question, recall(good), ndcg(good, relevant), page))
             on_done()
         rows.append(_row(way.name, "all", judged))
         for language in ("ko", "en"):
@@ -153,6 +158,7 @@ def _row(way: str, language: str, judged: Sequence[_Judged]) -> Row:
         questions=len(judged),
         recall=_figure(np.array([one.recall for one in judged])),
         ndcg=_figure(np.array([one.ndcg for one in judged])),
+        pages=_figure(np.array([one.page for one in judged])),
         missed=tuple(one.question.id for one in judged if not one.recall),
     )
 

@@ -1,0 +1,84 @@
+"""The evaluation of search: its index is made once, and its figures are those of what was found."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from documents_server import Stems
+
+import malmoi.serve.documents.service as service
+from malmoi.assist.retrieval.document import Passage
+from malmoi.assist.retrieval.parsing import parse_file
+from malmoi.engine.catalog import Catalog
+from malmoi.serve.documents.evaluation.index import _parse, open_index
+from malmoi.serve.documents.evaluation.questions import SETS, Question, load_questions
+from malmoi.serve.documents.evaluation.run import Way, evaluate, locate
+from malmoi.serve.documents.finding import Manner
+from malmoi.serve.documents.types import Hit
+from malmoi.serve.engines import EnginePool
+from malmoi.serve.settings import ServeSettings
+from malmoi.testing import ScriptedEngine
+
+TEXTS = {
+    "leave.txt": "휴가는 인사과에 신청한다.\n\n결혼하면 닷새를 쉰다.",
+    "travel.md": "# 출장\n\n영수증을 모아 둔다.",
+}
+
+
+def question(number: int, document: str, answer: str) -> Question:
+    return Question(
+        id=f"q{number}", language="ko", split="dev", question=str(number), document=document, answer=answer
+    )
+
+
+def test_the_sets_of_the_package_hold_questions_of_both_halves() -> None:
+    seen: set[str] = set()
+    for name in SETS:
+        found = load_questions(name)
+        assert {one.split for one in found} == {"dev", "test"}
+        assert not seen & {one.id for one in found}
+        seen |= {one.id for one in found}
+
+
+async def test_the_right_page_with_another_passage_counts_for_the_page_alone() -> None:
+    asked = [question(1, "leave.txt", "닷새를 쉰다"), question(2, "travel.md", "영수증을 모아")]
+
+    async def search(text: str, limit: int) -> Sequence[Hit]:
+        span = Passage(0, 14) if text == "1" else Passage(2, 20)
+        name = "leave.txt" if text == "1" else "travel.md"
+        return [Hit("d", "c", name, span, "", 1.0, name=name)]
+
+    passages = {"leave.txt": [(0, 14), (16, 28)], "travel.md": [(2, 20)]}
+    [row, _] = await evaluate([Way("one", search, passages)], asked, locate(asked, TEXTS))
+    assert (row.recall.mean, row.pages.mean, row.missed) == (0.5, 1.0, ("q1",))
+
+
+async def test_an_index_that_is_kept_is_not_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stems = Stems()
+    monkeypatch.setattr(service, "MorphemeAnalyzer", lambda: stems)
+    settings = ServeSettings.model_validate({"home": tmp_path, "documents": {"embedder": "scripted"}})
+    engines = EnginePool(
+        home=tmp_path,
+        settings=settings.models,
+        catalog=Catalog(tmp_path),
+        engines={"scripted": ScriptedEngine()},
+    )
+    corpus = [(name, text.encode()) for name, text in TEXTS.items()]
+    done: list[int] = []
+    for analysed in (2, 0):
+        stems.asked.clear()
+        async with open_index(tmp_path / "kept", settings, engines) as index:
+            assert await index.fill(corpus, lambda: done.append(1)) == len(corpus)
+            assert len(stems.asked) == analysed
+            way = await index.way("all", Manner(merge=False))
+            assert "결혼" in (await way.search("결혼하면 며칠을 쉬나", 5))[0].text
+    assert len(done) == 2 * len(corpus)
+    await engines.close()
+
+
+@pytest.mark.parametrize("name", sorted(TEXTS))
+async def test_texts_are_read_here_as_the_server_reads_them(name: str) -> None:
+    content = TEXTS[name].encode()
+    assert await _parse(content, name=name) == await parse_file(content, name=name)
