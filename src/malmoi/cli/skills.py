@@ -272,6 +272,7 @@ async def _evaluate(
             engine = await open_engine(model, home=settings.home, options=EngineOptions(slots=1))
             stack.push_async_callback(engine.close)
             asked = EngineModel(engine)
+            await asked.check()
         router = Router(remembering(embedder.embed))
         outcomes = []
         for setting in chosen:

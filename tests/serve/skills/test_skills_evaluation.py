@@ -18,8 +18,9 @@ from malmoi.assist.skills.found import builtin_skills
 from malmoi.assist.skills.routing import Router
 from malmoi.assist.skills.routing.weighing import load_weights
 from malmoi.cli import skills as commands
-from malmoi.core.errors import InvalidInput
+from malmoi.core.errors import InvalidInput, Unsupported
 from malmoi.engine import embed as engine_embed
+from malmoi.serve.skills.evaluation.asking import EngineModel
 from malmoi.serve.skills.evaluation.figures import figures
 from malmoi.serve.skills.evaluation.judging import is_right
 from malmoi.serve.skills.evaluation.queries import Query, load_queries
@@ -181,6 +182,18 @@ def test_a_sample_keeps_the_order_and_is_the_same_each_time() -> None:
     assert some == sample(queries, 9)
     assert [queries.index(one) for one in some] == sorted(queries.index(one) for one in some)
     assert datetime.fromisoformat("2026-11-20T10:00:00+09:00") == CLOCK
+
+
+class _Continues:
+    """An engine without a chat template."""
+
+    async def tokenize(self, prompt: Any) -> tuple[int, ...]:
+        raise Unsupported("it only continues text.")
+
+
+async def test_a_model_that_cannot_chat_is_refused_instead_of_measured() -> None:
+    with pytest.raises(Unsupported):
+        await EngineModel(_Continues()).check()  # type: ignore[arg-type]
 
 
 class _Letters:

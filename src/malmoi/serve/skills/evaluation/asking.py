@@ -5,10 +5,11 @@ from __future__ import annotations
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
+from malmoi.core.types import Chat, Message
+
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from malmoi.core.types import Chat
     from malmoi.engine.base import Chunk, Completion, Engine, Sampling
 
 
@@ -21,6 +22,14 @@ class EngineModel:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+
+    async def check(self) -> None:
+        """Whether it can answer chats: a plan without answers would look like one that is always asked for.
+
+        Raises:
+            Unsupported: it only continues text.
+        """
+        await self._engine.tokenize(Chat((Message("user", "?"),)))
 
     async def stream(self, chat: Chat, sampling: Sampling) -> AsyncGenerator[Chunk, None]:
         """Answer, piece by piece."""
