@@ -4,9 +4,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Literal, Self, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from malmoi.core.errors import InvalidInput
+from malmoi.core.rows import read_rows
 
 Split: TypeAlias = Literal["dev", "test"]
 
@@ -55,19 +56,4 @@ def load_questions(path: Path | str = SETS[0]) -> list[Question]:
             text = path.read_text(encoding="utf-8")
         except OSError as error:
             raise InvalidInput(f"{path} cannot be read: {error.strerror}.", field="questions") from error
-    found: dict[str, Question] = {}
-    name = str(path)
-    for number, line in enumerate(text.splitlines(), start=1):
-        if not line.strip():
-            continue
-        try:
-            question = Question.model_validate_json(line)
-        except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(map(str, first["loc"]))
-            where = f"line {number}" + (f", {place}" if place else "")
-            raise InvalidInput(f"{name}: {where}: {first['msg']}.") from error
-        if question.id in found:
-            raise InvalidInput(f"{name}: line {number}: {question.id!r} is there already.")
-        found[question.id] = question
-    return list(found.values())
+    return read_rows(text, Question, name=str(path))

@@ -4,9 +4,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal, Self, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from malmoi.core.errors import InvalidInput
+from malmoi.core.rows import read_rows
 
 Split: TypeAlias = Literal["dev", "test"]
 Kind: TypeAlias = Literal["plain", "near", "follow", "none"]
@@ -51,18 +51,4 @@ def load_queries(split: Split = "dev", path: Path | None = None) -> list[Query]:
         InvalidInput: a line is no query, or an id stands twice; the message names the line.
     """
     source = path if path is not None else files(__package__).joinpath(_FILES[split])
-    found: dict[str, Query] = {}
-    for number, line in enumerate(source.read_text(encoding="utf-8").split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            query = Query.model_validate_json(line)
-        except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(map(str, first["loc"]))
-            where = f"line {number}" + (f", {place}" if place else "")
-            raise InvalidInput(f"{source.name}: {where}: {first['msg']}.") from error
-        if query.id in found:
-            raise InvalidInput(f"{source.name}: line {number}: {query.id!r} is there already.")
-        found[query.id] = query
-    return list(found.values())
+    return read_rows(source.read_text(encoding="utf-8"), Query, name=source.name)
