@@ -48,7 +48,7 @@ ENGLISH = {
     "on": "Documents to answer from: 인사",
     "sources": "Sources",
     "open": "Open source 1",
-    "unsupported": "1 sentences are not supported by the documents.",
+    "unsupported": "Sentences that the documents do not support: 1.",
     "box": "Message",
 }
 WORDS = {"ko-KR": KOREAN, "en-GB": ENGLISH}
