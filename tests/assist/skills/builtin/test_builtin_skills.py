@@ -2,6 +2,7 @@
 
 import tomllib
 from collections import Counter
+from datetime import UTC, datetime
 
 import pytest
 
@@ -13,6 +14,8 @@ from malmoi.assist.egress import Egress
 from malmoi.assist.skills.builtin import builtin_manifests
 from malmoi.assist.skills.found import builtin_skills
 from malmoi.assist.skills.loading import check_arguments, open_skill, title_of
+from malmoi.assist.skills.operation import CallContext
+from malmoi.core.errors import UnknownName
 
 NAMES = ["calendar", "cars", "code", "holidays", "mail", "math", "table", "travel", "weather"]
 WRITES = {
@@ -52,6 +55,18 @@ async def test_has_operations_titles_effects_and_examples(name):
             check_arguments(loaded.operation(example.operation), example.arguments)
             counts[example.operation] += 1
         assert min(counts.values()) >= 8
+    finally:
+        await loaded.close()
+
+
+@pytest.mark.parametrize("name", ["calendar", "code", "holidays", "mail", "math", "table"])
+async def test_carries_out_what_is_described_and_nothing_else(name):
+    context = CallContext("mina", "ko", datetime(2026, 11, 22, tzinfo=UTC))
+    loaded = await open_skill(skill(name), egress=Egress())
+    try:
+        with pytest.raises(UnknownName) as caught:
+            await loaded.provider.call("close", {}, context)
+        assert caught.value.known == sorted(one.name for one in loaded.operations)
     finally:
         await loaded.close()
 

@@ -1,7 +1,6 @@
 """A person's own calendar: listed, searched for free time, and changed only after a confirmation."""
 
-import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
@@ -9,18 +8,16 @@ from typing import Any
 from malmoi.assist.skills.builtin.calendar import changes
 from malmoi.assist.skills.builtin.calendar.occurrences import Occurrence, between, free_slots
 from malmoi.assist.skills.builtin.calendar.store import CalendarStore
-from malmoi.assist.skills.builtin.described import described_operations
-from malmoi.assist.skills.builtin.refusals import SkillRefused, refusal
-from malmoi.assist.skills.builtin.texts import Texts
-from malmoi.assist.skills.operation import CallContext, Card, CardAction, Operation, Result
-from malmoi.core.errors import UnknownName
+from malmoi.assist.skills.builtin.described import Deed, DescribedProvider
+from malmoi.assist.skills.builtin.refusals import SkillRefused
+from malmoi.assist.skills.operation import CallContext, Card, CardAction, Result
 
 _MOST_CARDS = 12
 _LONGEST_SPAN = timedelta(days=400)
 _FRIDAY = 4
 
 
-class CalendarProvider:
+class CalendarProvider(DescribedProvider):
     """The operations of `operations.toml`.
 
     Args:
@@ -29,36 +26,14 @@ class CalendarProvider:
 
     def __init__(self, folder: str = "{home}/calendars") -> None:
         self._store = CalendarStore(Path(folder.replace("{home}", "~/.malmoi")).expanduser())
-        self._operations = described_operations(__package__)
-        self._texts = Texts(__package__)
-        self._todo: dict[str, Callable[[Mapping[str, Any], CallContext], Result]] = {
+        deeds: dict[str, Deed] = {
             "list_events": self._list,
             "find_free_time": self._free,
             "create_event": self._create,
             "move_event": self._move,
             "cancel_event": self._cancel,
         }
-
-    async def operations(self) -> Sequence[Operation]:
-        """What it can do."""
-        return self._operations
-
-    async def call(self, operation: str, arguments: Mapping[str, Any], context: CallContext) -> Result:
-        """Do it, in the calendar of the caller alone.
-
-        Raises:
-            UnknownName: there is no such operation.
-            InvalidInput: the file is no calendar.
-        """
-        if operation not in self._todo:
-            raise UnknownName("operation", operation, self._todo)
-        try:
-            return await asyncio.to_thread(self._todo[operation], arguments, context)
-        except SkillRefused as refused:
-            return refusal(refused, self._texts, context.language)
-
-    async def close(self) -> None:
-        """Nothing is held."""
+        super().__init__(__package__, deeds)
 
     def _list(self, arguments: Mapping[str, Any], context: CallContext) -> Result:
         start, end = _span(arguments, context)

@@ -4,17 +4,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from malmoi.assist.skills.builtin.code.picture import draw
-from malmoi.assist.skills.builtin.described import described_operations
-from malmoi.assist.skills.builtin.texts import Texts
-from malmoi.assist.skills.operation import CallContext, Card, File, Operation, Result
-from malmoi.core.errors import InvalidInput, UnknownName, Unsupported
+from malmoi.assist.skills.builtin.described import DescribedProvider
+from malmoi.assist.skills.builtin.refusals import SkillRefused
+from malmoi.assist.skills.operation import CallContext, Card, File, Result
+from malmoi.core.errors import InvalidInput, Unsupported
 from malmoi.core.sandbox import Limits, SandboxFailed, run_async
 
 _MOST_CELLS = 200_000
 _SHOWN = 1500
 
 
-class CodeProvider:
+class CodeProvider(DescribedProvider):
     """Runs Python.
 
     Args:
@@ -23,8 +23,7 @@ class CodeProvider:
     """
 
     def __init__(self, seconds: float = 20.0, memory_mb: int = 1024) -> None:
-        self._operations = described_operations(__package__)
-        self._texts = Texts(__package__)
+        super().__init__(__package__, {"run_python": self._run})
         self._limits = Limits(
             seconds=seconds,
             cpu_seconds=max(1, int(seconds)),
@@ -33,44 +32,26 @@ class CodeProvider:
             confined=True,
         )
 
-    async def operations(self) -> Sequence[Operation]:
-        """What it can do."""
-        return self._operations
-
-    async def call(self, operation: str, arguments: Mapping[str, Any], context: CallContext) -> Result:
-        """Run the code.
-
-        Raises:
-            UnknownName: there is no such operation.
-            NotFound: a document is not there, or not the caller's.
-            InvalidInput: documents were named where none may be seen, or they are too large.
-        """
-        if operation != "run_python":
-            raise UnknownName("operation", operation, [one.name for one in self._operations])
+    async def _run(self, arguments: Mapping[str, Any], context: CallContext) -> Result:
         language = context.language
         tables = await _tables(arguments.get("documents") or [], context)
         told = {"code": _unfenced(arguments["code"]), "tables": tables}
         try:
             outcome = await run_async(f"{__package__}.child:run_code", told, limits=self._limits)
         except SandboxFailed as error:
-            return self._failed(error.reason, language)
+            raise self._failed(error.reason) from error
         except Unsupported as error:
             return Result(
                 data={"error": str(error)}, text=self._texts.say(language, "unsupported"), is_error=True
             )
         if not isinstance(outcome.value, dict):
-            return self._failed("other", language)
+            raise self._failed("other")
         return self._result(outcome.value, language)
 
-    async def close(self) -> None:
-        """Nothing is held."""
-
-    def _failed(self, reason: str, language: str) -> Result:
-        key = f"failed_{reason}" if reason in ("timeout", "memory", "output") else "failed_other"
-        seconds = f"{self._limits.seconds:g}"
-        values = {"seconds": seconds, "megabytes": self._limits.memory_bytes >> 20}
-        data = {"error": self._texts.say("en", key, **values)}
-        return Result(data=data, text=self._texts.say(language, key, **values), is_error=True)
+    def _failed(self, reason: str) -> SkillRefused:
+        key = reason if reason in ("timeout", "memory", "output") else "other"
+        megabytes = self._limits.memory_bytes >> 20
+        return SkillRefused(key, seconds=f"{self._limits.seconds:g}", megabytes=megabytes)
 
     def _result(self, told: dict[str, Any], language: str) -> Result:
         # Code has had this value in its hands: only plain texts and checked figures are taken from it.

@@ -1,27 +1,24 @@
 """Public holidays, working days and the lunar calendar, without a model and without a network."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
-from malmoi.assist.skills.builtin.described import described_operations
+from malmoi.assist.skills.builtin.described import Deed, DescribedProvider
 from malmoi.assist.skills.builtin.holidays import days
 from malmoi.assist.skills.builtin.holidays.days import LunarDate
 from malmoi.assist.skills.builtin.refusals import SkillRefused, refusal
-from malmoi.assist.skills.builtin.texts import Texts
-from malmoi.assist.skills.operation import CallContext, Card, Operation, Result
-from malmoi.core.errors import InvalidInput, UnknownName
+from malmoi.assist.skills.operation import CallContext, Card, Result
+from malmoi.core.errors import InvalidInput
 
 _LONGEST_SPAN = 4000
 
 
-class HolidaysProvider:
+class HolidaysProvider(DescribedProvider):
     """The operations of `operations.toml`."""
 
     def __init__(self) -> None:
-        self._operations = described_operations(__package__)
-        self._texts = Texts(__package__)
-        self._todo: dict[str, Callable[[Mapping[str, Any], CallContext], Result]] = {
+        deeds: dict[str, Deed] = {
             "list_holidays": self._list,
             "check_day": self._check,
             "days_until": self._until,
@@ -31,30 +28,20 @@ class HolidaysProvider:
             "solar_to_lunar": self._to_lunar,
             "solar_terms": self._terms,
         }
-
-    async def operations(self) -> Sequence[Operation]:
-        """What it can do."""
-        return self._operations
+        super().__init__(__package__, deeds)
 
     async def call(self, operation: str, arguments: Mapping[str, Any], context: CallContext) -> Result:
-        """Look it up.
+        """Look it up; days that no table has are refused as well.
 
         Raises:
             UnknownName: there is no such operation.
         """
-        if operation not in self._todo:
-            raise UnknownName("operation", operation, self._todo)
         try:
-            return self._todo[operation](arguments, context)
-        except SkillRefused as refused:
-            return refusal(refused, self._texts, context.language)
+            return await super().call(operation, arguments, context)
         except InvalidInput as fault:
             key = "year" if fault.field == "year" else "lunar"
             known = {"first": days.FIRST_YEAR, "last": days.LAST_YEAR}
             return refusal(SkillRefused(key, **known), self._texts, context.language)
-
-    async def close(self) -> None:
-        """Nothing is held."""
 
     def _list(self, arguments: Mapping[str, Any], context: CallContext) -> Result:
         year, month = arguments["year"], arguments.get("month")

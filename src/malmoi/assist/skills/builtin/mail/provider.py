@@ -1,25 +1,22 @@
 """A person's mail: read over IMAP, answered in drafts, and sent over SMTP only after a confirmation."""
 
-import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
 from malmoi.assist.egress.rules import EgressRules
-from malmoi.assist.skills.builtin.described import described_operations
+from malmoi.assist.skills.builtin.described import Deed, DescribedProvider
 from malmoi.assist.skills.builtin.mail.connections import MailServer, send
 from malmoi.assist.skills.builtin.mail.mailbox import open_mailbox
 from malmoi.assist.skills.builtin.mail.messages import Mail, addresses, quoted, reply_subject, write_mail
-from malmoi.assist.skills.builtin.refusals import SkillRefused, refusal
-from malmoi.assist.skills.builtin.texts import Texts
-from malmoi.assist.skills.operation import CallContext, Card, CardAction, Operation, Result
-from malmoi.core.errors import UnknownName
+from malmoi.assist.skills.builtin.refusals import SkillRefused
+from malmoi.assist.skills.operation import CallContext, Card, CardAction, Result
 
 _SHOWN_BODY = 3000
 
 
-class MailProvider:
-    """The operations of `operations.toml`.
+class MailProvider(DescribedProvider):
+    """The operations of `operations.toml`; every call opens and closes its own connection.
 
     Args:
         trusted_hosts: "host" or "host:port" of mail servers that are not on the public internet; only these
@@ -32,37 +29,15 @@ class MailProvider:
         trusted = () if isinstance(trusted_hosts, str) else tuple(trusted_hosts)
         self._rules = EgressRules(trusted_hosts=trusted)
         self._seconds = seconds
-        self._operations = described_operations(__package__)
-        self._texts = Texts(__package__)
-        self._todo: dict[str, Callable[[Mapping[str, Any], CallContext], Result]] = {
+        # imaplib and smtplib block; every step of theirs has an end of its own.
+        deeds: dict[str, Deed] = {
             "list_mail": self._list,
             "search_mail": self._list,
             "read_mail": self._read,
             "draft_reply": self._draft,
             "send_mail": self._send,
         }
-
-    async def operations(self) -> Sequence[Operation]:
-        """What it can do."""
-        return self._operations
-
-    async def call(self, operation: str, arguments: Mapping[str, Any], context: CallContext) -> Result:
-        """Do it with the caller's own mailbox.
-
-        Raises:
-            UnknownName: there is no such operation.
-            SkillUnavailable: a server does not answer.
-        """
-        if operation not in self._todo:
-            raise UnknownName("operation", operation, self._todo)
-        try:
-            # imaplib and smtplib block; every step of theirs has an end of its own.
-            return await asyncio.to_thread(self._todo[operation], arguments, context)
-        except SkillRefused as refused:
-            return refusal(refused, self._texts, context.language)
-
-    async def close(self) -> None:
-        """Nothing is held: every call opens and closes its own connection."""
+        super().__init__(__package__, deeds)
 
     def _list(self, arguments: Mapping[str, Any], context: CallContext) -> Result:
         sender = arguments.get("from", "").strip().lower()

@@ -1,36 +1,26 @@
 """Mathematics without a model: read, worked out and said by code."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
-from malmoi.assist.skills.builtin.described import described_operations
-from malmoi.assist.skills.builtin.texts import Texts
-from malmoi.assist.skills.operation import CallContext, Card, Operation, Result
-from malmoi.core.errors import InvalidInput, UnknownName
+from malmoi.assist.skills.builtin.described import DescribedProvider, described_operations
+from malmoi.assist.skills.builtin.refusals import SkillRefused
+from malmoi.assist.skills.operation import CallContext, Card, Result
+from malmoi.core.errors import InvalidInput
 from malmoi.core.sandbox import Limits, SandboxFailed, run_async
 
 _LIMITS = Limits(seconds=25.0, cpu_seconds=12, memory_bytes=1 << 30, output_bytes=1 << 20)
 
 
-class MathProvider:
+class MathProvider(DescribedProvider):
     """The operations of `operations.toml`, each in a child process of its own."""
 
     def __init__(self) -> None:
-        self._operations = described_operations(__package__)
-        self._texts = Texts(__package__)
+        names = [one.name for one in described_operations(__package__)]
+        super().__init__(__package__, {name: partial(self._work, name) for name in names})
 
-    async def operations(self) -> Sequence[Operation]:
-        """What it can do."""
-        return self._operations
-
-    async def call(self, operation: str, arguments: Mapping[str, Any], context: CallContext) -> Result:
-        """Work it out.
-
-        Raises:
-            UnknownName: there is no such operation.
-        """
-        if operation not in (known := [one.name for one in self._operations]):
-            raise UnknownName("operation", operation, known)
+    async def _work(self, operation: str, arguments: Mapping[str, Any], context: CallContext) -> Result:
         language = context.language
         try:
             told = {"operation": operation, "arguments": dict(arguments)}
@@ -40,13 +30,8 @@ class MathProvider:
             text = self._texts.say(language, f"refused_{key}", word=word) if key else error.message
             return Result(data={"error": error.message, "field": error.field}, text=text, is_error=True)
         except SandboxFailed as error:
-            key = error.reason if error.reason in ("timeout", "memory") else "other"
-            text = self._texts.say(language, f"failed_{key}")
-            return Result(data={"error": self._texts.say("en", f"failed_{key}")}, text=text, is_error=True)
+            raise SkillRefused(error.reason if error.reason in ("timeout", "memory") else "other") from error
         return self._result(outcome.value, language)
-
-    async def close(self) -> None:
-        """Nothing is held."""
 
     def _result(self, answer: dict[str, Any], language: str) -> Result:
         words = self._texts

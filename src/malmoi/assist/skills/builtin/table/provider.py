@@ -4,15 +4,13 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from malmoi.assist.skills.builtin.described import described_operations
-from malmoi.assist.skills.builtin.refusals import SkillRefused, refusal
+from malmoi.assist.skills.builtin.described import DescribedProvider
+from malmoi.assist.skills.builtin.refusals import SkillRefused
 from malmoi.assist.skills.builtin.table import grid as grids
 from malmoi.assist.skills.builtin.table.grid import Grid, grid_of
 from malmoi.assist.skills.builtin.table.patterns import tables_in
 from malmoi.assist.skills.builtin.table.writing import markdown, write
-from malmoi.assist.skills.builtin.texts import Texts
-from malmoi.assist.skills.operation import CallContext, Card, Operation, Result
-from malmoi.core.errors import UnknownName
+from malmoi.assist.skills.operation import CallContext, Card, Result
 
 _CARD_ROWS = 30
 _TOLD_ROWS = 20
@@ -21,37 +19,11 @@ _MOST_COLUMNS = 60
 _LONGEST_TEXT = 200_000
 
 
-class TableProvider:
+class TableProvider(DescribedProvider):
     """The operations of `operations.toml`."""
 
     def __init__(self) -> None:
-        self._operations = described_operations(__package__)
-        self._texts = Texts(__package__)
-
-    async def operations(self) -> Sequence[Operation]:
-        """What it can do."""
-        return self._operations
-
-    async def call(self, operation: str, arguments: Mapping[str, Any], context: CallContext) -> Result:
-        """List the tables of a document, or make one.
-
-        Raises:
-            UnknownName: there is no such operation.
-            NotFound: the document is not there, or not the caller's.
-            MissingExtra: the library that writes the file is not installed.
-        """
-        if operation not in ("list_tables", "make_table"):
-            raise UnknownName("operation", operation, [one.name for one in self._operations])
-        try:
-            tables = await self._tables(arguments, context)
-            if operation == "list_tables":
-                return self._listed(tables, context.language)
-            return await self._made(tables, arguments, context.language)
-        except SkillRefused as refused:
-            return refusal(refused, self._texts, context.language)
-
-    async def close(self) -> None:
-        """Nothing is held."""
+        super().__init__(__package__, {"list_tables": self._list, "make_table": self._make})
 
     async def _tables(self, arguments: Mapping[str, Any], context: CallContext) -> list[Grid]:
         unnamed = self._texts.say(context.language, "column")
@@ -75,8 +47,9 @@ class TableProvider:
             raise SkillRefused("too_large", rows=_MOST_ROWS, columns=_MOST_COLUMNS)
         return found
 
-    def _listed(self, tables: list[Grid], language: str) -> Result:
-        say = self._texts.say
+    async def _list(self, arguments: Mapping[str, Any], context: CallContext) -> Result:
+        tables = await self._tables(arguments, context)
+        say, language = self._texts.say, context.language
         columns = tuple(say(language, f"head_{name}") for name in ("number", "columns", "rows"))
         rows = tuple((str(n), ", ".join(one.columns), str(len(one.rows))) for n, one in enumerate(tables, 1))
         data = [
@@ -87,7 +60,9 @@ class TableProvider:
         card = Card(kind="table", title=text, columns=columns, rows=rows[:_CARD_ROWS])
         return Result(data={"tables": data}, text=text, cards=(card,))
 
-    async def _made(self, tables: list[Grid], arguments: Mapping[str, Any], language: str) -> Result:
+    async def _make(self, arguments: Mapping[str, Any], context: CallContext) -> Result:
+        tables = await self._tables(arguments, context)
+        language = context.language
         chosen = arguments.get("table", 1)
         if not 1 <= chosen <= len(tables):
             raise SkillRefused("no_such_table", number=chosen, count=len(tables))
