@@ -96,6 +96,8 @@ class Message(Base):
     """What a template's flow keeps with a reply, such as the key of a question; never sent to anybody."""
     grounds: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True), default=None)
     """The sources and citations of a reply from documents (`types.Grounds`)."""
+    run_id: Mapped[str | None] = mapped_column(_ID, index=True, default=None)
+    """The run of skills that it came from (`skill_runs`); no key: a run may be gone before its message."""
     client_id: Mapped[str | None] = mapped_column(String(64))
     """Chosen by the client for a message it sends, so that sending twice is the same as once."""
     created_at: Mapped[datetime]

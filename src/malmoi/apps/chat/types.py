@@ -2,16 +2,20 @@
 
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self, TypeAlias
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from malmoi.core.hangul import nfc
 from malmoi.engine.base import Sampling
+from malmoi.serve.skills.types import DirectBody
 
 MAX_TEXT = 200_000
 """Most characters of a message or a system prompt."""
 
-Status: TypeAlias = Literal["complete", "streaming", "stopped", "interrupted", "failed"]
+Status: TypeAlias = Literal["complete", "streaming", "waiting", "stopped", "interrupted", "failed"]
+"""A reply is `waiting` while a call of a skill waits for a person's yes."""
+Language: TypeAlias = Literal["ko", "en"]
 Role: TypeAlias = Literal["system", "user", "assistant"]
 
 
@@ -29,6 +33,14 @@ def _not_blank(text: str) -> str:
     if not text.strip():
         raise ValueError("the text is empty")
     return text
+
+
+def _zone(name: str) -> str:
+    """The name of a time zone that is known here, or nothing."""
+    try:
+        return name and ZoneInfo(name).key
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError("this time zone is not known; name one such as Asia/Seoul") from error
 
 
 def at_most(length: int) -> AfterValidator:
@@ -49,6 +61,7 @@ Text: TypeAlias = Annotated[str, Field(max_length=MAX_TEXT), AfterValidator(_cle
 Content: TypeAlias = Annotated[Text, AfterValidator(_not_blank)]
 Id: TypeAlias = Annotated[str, Field(min_length=1, max_length=40, pattern=r"^[A-Za-z0-9_.-]+$")]
 ClientId: TypeAlias = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.:-]+$")]
+Zone: TypeAlias = Annotated[str, Field(max_length=64), AfterValidator(_zone)]
 ModelName: TypeAlias = Annotated[
     str, Field(min_length=1, max_length=255), AfterValidator(_clean), at_most(255)
 ]
@@ -174,6 +187,12 @@ class NewMessage(_Body):
     client_id: ClientId
     model: ModelName | None = None
     sampling: SamplingOptions = SamplingOptions()
+    language: Language | None = None
+    """In which skills speak; none: that of the message."""
+    zone: Zone = ""
+    """Of the person's clock, such as Asia/Seoul; empty: the server's."""
+    direct: DirectBody | None = None
+    """A call that the person has chosen by a card's button, whose words are the content."""
 
 
 class Regenerate(_Body):
@@ -181,6 +200,8 @@ class Regenerate(_Body):
 
     model: ModelName | None = None
     sampling: SamplingOptions = SamplingOptions()
+    language: Language | None = None
+    zone: Zone = ""
 
 
 class NewFolder(_Body):
@@ -408,6 +429,8 @@ class MessageOut(BaseModel):
     usage: UsageOut | None
     grounds: Grounds | None = None
     """For replies from documents."""
+    run_id: str | None = None
+    """The run of skills that it came from; `GET /api/skills/runs/{id}` has its stages."""
     created_at: datetime
 
 

@@ -320,8 +320,8 @@ def _file_message(message: Message) -> FileMessage:
             "role": message.role,
             "content": message.content,
             "reasoning": message.reasoning,
-            # A reply that is being written is a cut-off one in the file.
-            "status": "interrupted" if message.status == "streaming" else message.status,
+            # A reply that is being written, or waits for a yes, is a cut-off one in the file.
+            "status": "interrupted" if message.status in ("streaming", "waiting") else message.status,
             "finish_reason": message.finish_reason,
             "error": message.error,
             "model": message.model,
