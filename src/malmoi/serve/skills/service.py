@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from malmoi.assist.egress import Egress, EgressRules
 from malmoi.assist.skills.limits import SkillLimits
 from malmoi.assist.skills.loading import LoadedSkill
-from malmoi.assist.skills.routing import Demonstration, Router, choose_skills
+from malmoi.assist.skills.routing import Before, Demonstration, Router, choose_skills
 from malmoi.assist.skills.running import (
     Called,
     Confirm,
@@ -68,6 +68,7 @@ class SkillRun:
         documents: `(id, title)` of what the conversation is about; only the caller's own can be read.
         direct: a call that the person has chosen, instead of the query.
         demonstrations: what people have shown.
+        before: earlier queries and what they were for, oldest first; None: those of the `conversation`.
         shows_applied: whether the rows of the set that the caller applies are shown as well.
     """
 
@@ -81,6 +82,7 @@ class SkillRun:
     documents: Sequence[tuple[str, str]] = ()
     direct: DirectCall | None = None
     demonstrations: Sequence[Demonstration] = ()
+    before: Sequence[Before] | None = None
     shows_applied: bool = True
 
 
@@ -199,7 +201,9 @@ class Skills:
                 "turns": [[turn.role, turn.content] for turn in asked.turns],
                 "documents": [list(one) for one in asked.documents],
             }
-            before = await self.runs.before(principal.account_id, asked.conversation)
+            before = asked.before
+            if before is None:
+                before = await self.runs.before(principal.account_id, asked.conversation)
             run_id = await self.runs.begin(
                 principal.account_id,
                 query=asked.query,
