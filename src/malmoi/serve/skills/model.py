@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from malmoi.engine.base import Chunk
 from malmoi.serve.db import new_id
 from malmoi.serve.running import InferenceRequest
 
 if TYPE_CHECKING:
+    from malmoi.assist.guard import Report
     from malmoi.core.types import Chat
-    from malmoi.engine.base import Chunk, Completion, Sampling
+    from malmoi.engine.base import Completion, Sampling
     from malmoi.serve.identity import Principal
     from malmoi.serve.inference import Inference
 
@@ -31,10 +34,19 @@ class CallerModel:
         self._model = model
 
     async def stream(self, chat: Chat, sampling: Sampling) -> AsyncGenerator[Chunk, None]:
-        """Answer, piece by piece."""
-        async with aclosing(self._inference.stream(self._principal, self._request(chat, sampling))) as chunks:
+        """Answer, piece by piece; what the guard says of an answer that it blocks is the answer's end."""
+        refusals: list[str] = []
+
+        def guarded(_: int, report: Report) -> None:
+            if report.is_blocked:
+                refusals.append(report.message)
+
+        request = replace(self._request(chat, sampling), on_guard=guarded)
+        async with aclosing(self._inference.stream(self._principal, request)) as chunks:
             async for chunk in chunks:
                 yield chunk
+        if refusals:
+            yield Chunk(text=refusals[-1])
 
     async def generate(self, chat: Chat, sampling: Sampling) -> Completion:
         """A whole answer; with a schema it fits the schema."""
