@@ -1,10 +1,12 @@
 """Search over a small corpus: every word is found where it stands, and nowhere else."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from chat_server import NoMorphemes
+from gateway import running
 from sqlalchemy import update
 
 from malmoi.apps.chat.app import ChatApp
@@ -133,6 +135,7 @@ async def open_corpus(url: str, analyzer: MorphemeAnalyzer) -> AsyncIterator[Cor
         await corpus.add(name, text)
     yield corpus
     await corpus.index.stop()
+    await analyzer.close()
     await database.close()
 
 
@@ -157,6 +160,14 @@ async def test_inflected_words_are_found_by_their_morphemes(database_url: str) -
         found = {query: await corpus.find(query) for query, _ in QUERIES}
         # Two nouns that are written together are also found apart; nothing else changes.
         assert found == dict(QUERIES) | {"전보고양이": {"cat"}}
+
+
+async def test_documents_and_the_chat_share_one_analyser(tmp_path: Path) -> None:
+    pytest.importorskip("kiwipiepy")
+    async with running(tmp_path, apps=[ChatApp()]) as gateway:
+        assert gateway.services.documents.analyzer.pid is None
+        await gateway.client.get("/api/chat/search", params={"q": "결제"})
+        assert gateway.services.documents.analyzer.pid is not None
 
 
 async def test_titles_are_found_first_and_follow_renaming(corpus: Corpus) -> None:

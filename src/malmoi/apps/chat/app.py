@@ -30,7 +30,8 @@ class ChatApp:
         from malmoi.apps.chat.routes import chat_router
         from malmoi.apps.chat.service import Chat
 
-        self._chat = Chat(services.db, services.inference, documents=services.documents)
+        documents = services.documents
+        self._chat = Chat(services.db, services.inference, analyzer=documents.analyzer, documents=documents)
         return chat_router(self._chat, send_timeout=services.settings.http.send_timeout)
 
     async def start(self, services: Services) -> None:

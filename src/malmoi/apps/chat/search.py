@@ -47,7 +47,7 @@ class SearchIndex:
 
     Args:
         db: the database.
-        analyzer: for morphemes.
+        analyzer: for morphemes; whoever gives it closes it.
         delay: seconds to wait for further texts before morphemes are looked for.
     """
 
@@ -70,7 +70,6 @@ class SearchIndex:
         if task is not None:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-        await self._analyzer.close()
 
     async def put_message(self, session: AsyncSession, message: Message) -> None:
         """Index a message that is complete, in the transaction that saves it; an older text of it goes."""

@@ -13,11 +13,11 @@ from malmoi.apps.chat.search import SearchIndex
 from malmoi.apps.chat.templates import Templates
 from malmoi.apps.chat.transfer import Transfer
 from malmoi.assist.templates import packaged_skills
-from malmoi.core.morphemes import MorphemeAnalyzer
 
 if TYPE_CHECKING:
     from malmoi.apps.chat.tables import Message
     from malmoi.apps.chat.types import MessageOut
+    from malmoi.core.morphemes import MorphemeAnalyzer
     from malmoi.serve.db import Database
     from malmoi.serve.documents import Documents
     from malmoi.serve.inference import Inference
@@ -41,12 +41,12 @@ class Chat:
         db: Database,
         inference: Inference,
         *,
-        analyzer: MorphemeAnalyzer | None = None,
+        analyzer: MorphemeAnalyzer,
         skills: Callable[[], Collection[str]] = packaged_skills,
         documents: Documents | None = None,
     ) -> None:
         builtin = load_builtin_personas()
-        self.index = SearchIndex(db, analyzer or MorphemeAnalyzer())
+        self.index = SearchIndex(db, analyzer)
         self.personas = Personas(db, builtin)
         self.templates = Templates(builtin, skills)
         self.conversations = Conversations(db, self.index, builtin)
