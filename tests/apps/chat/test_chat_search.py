@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 from chat_server import NoMorphemes
-from gateway import running
 from sqlalchemy import update
 
+from gateway import running
 from malmoi.apps.chat.app import ChatApp
 from malmoi.apps.chat.conversations import Conversations
 from malmoi.apps.chat.search import SearchIndex
