@@ -9,7 +9,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 from skills_provider import Cars
-from skills_server import InProcess, ask, person, put_skill, skills_server, stage
+from skills_server import InProcess, ask, person, put_skill, skills_server, stage, stages
+
+from gateway import script
 
 SETS = "/api/skills/sets"
 
@@ -66,7 +68,13 @@ async def test_a_run_becomes_a_row_that_is_corrected_and_saved(gateway: InProces
         "result": stage(found, "observed")["text"],
         "said": "차 1대, 35,000원.",
         "answer": "차 1대, 35,000원.",
+        "asked": "",
     }
+    original = row["original"]
+    assert (original["stages"], original["reason"]) == (row["stages"], "answered")
+    assert original["score"] >= 0.5
+    assert original["sources"] == {"place": "demonstration"}
+    assert (original["choices"][0]["skill"], original["choices"][0]["operation"]) == ("rental", "search")
     assert (row["query"], row["status"], row["zone"], row["run_id"]) == (
         "제주 렌터카 찾아줘",
         "draft",
@@ -100,6 +108,7 @@ async def test_a_run_becomes_a_row_that_is_corrected_and_saved(gateway: InProces
     for _ in range(2):
         row = (await gateway.client.post(f"{path}/undo")).json()
     assert row["stages"]["arguments"] == {"place": "제주"}
+    assert row["original"] == original
     assert (await gateway.client.post(f"{path}/undo")).status_code == 409
     assert (await gateway.client.delete(path)).status_code == 204
     assert (await gateway.client.get(path)).status_code == 404
@@ -115,16 +124,106 @@ async def test_a_row_for_no_skill_has_only_an_answer(gateway: InProcess) -> None
         "result": "",
         "said": "",
         "answer": "천만에요.",
+        "asked": "",
     }
+    assert row["original"] is None
     path = f"{SETS}/{set_id}/rows"
     empty = await gateway.post(path, {"query": " "})
     assert (empty.status_code, empty.json()["error"]["field"]) == (400, "query")
     nowhere = await gateway.post(path, {"query": "x", "zone": "../etc/passwd"})
     assert (nowhere.status_code, nowhere.json()["error"]["field"]) == (400, "zone")
     missing = await save(gateway, set_id, "차 찾아줘", skill="rental", operation="search")
-    assert (missing.status_code, missing.json()["error"]["field"]) == (400, "stages.arguments")
+    assert (missing.status_code, missing.json()["error"]["field"]) == (400, "stages.arguments.place")
     page = (await gateway.client.get(f"{path}?part=train&status=saved")).json()
     assert (page["total"], [one["query"] for one in page["rows"]]) == (1, ["고마워"])
+
+
+@pytest.fixture
+async def silent(home: Path) -> AsyncIterator[InProcess]:
+    """A server whose model reads nothing and looks nothing up."""
+    put_skill(home)
+    reads = {"where": "any", "when": ".", "reply": '{"operation": "ask", "place": null, "car_id": null}'}
+    async with skills_server(home, script(reads)) as it:
+        await it.client.put("/api/skills/rental/switch")
+        yield it
+
+
+async def test_a_question_can_be_the_right_answer(silent: InProcess) -> None:
+    set_id = await make_set(silent)
+    found = await ask(silent, "렌터카 찾아줘")
+    question = stage(found, "asked")["question"]
+    run_id = stage(found, "run")["run_id"]
+    row = (await silent.post(f"{SETS}/{set_id}/rows", {"run_id": run_id})).json()
+    assert (row["stages"]["operation"], row["stages"]["asked"]) == ("search", question)
+    assert (row["stages"]["arguments"], row["stages"]["answer"]) == ({}, "")
+    path = f"{SETS}/{set_id}/rows/{row['id']}"
+    row = (await silent.client.patch(path, json={"status": "saved", "stages": {"asked": "어디요?"}})).json()
+    assert (row["status"], row["stages"]["asked"]) == ("saved", "어디요?")
+    # Nothing is missing: there is nothing to ask. And what cannot be called must be asked.
+    wrong = await silent.client.patch(path, json={"stages": {"arguments": {"place": "제주"}}})
+    assert (wrong.status_code, wrong.json()["error"]["field"]) == (400, "stages.asked")
+    wrong = await silent.client.patch(path, json={"stages": {"asked": ""}})
+    assert (wrong.status_code, wrong.json()["error"]["field"]) == (400, "stages.arguments.place")
+    wrong = await silent.client.patch(path, json={"stages": {"arguments": {"car": "A-7"}}})
+    assert (wrong.status_code, wrong.json()["error"]["field"]) == (400, "stages.arguments")
+    called = {"asked": "", "arguments": {"place": "제주"}, "answer": "네."}
+    row = (await silent.client.patch(path, json={"stages": called})).json()
+    assert (row["stages"]["asked"], row["stages"]["answer"]) == ("", "네.")
+    assert (await silent.client.post(f"{path}/undo")).json()["stages"]["asked"] == "어디요?"
+
+
+async def test_rows_are_found_by_skill_and_words_newest_first(gateway: InProcess) -> None:
+    set_id = await make_set(gateway)
+    jeju: dict[str, Any] = {"skill": "rental", "operation": "search", "arguments": {"place": "제주"}}
+    await save(gateway, set_id, "제주 CAR 100%", **jeju)
+    await save(gateway, set_id, "제주 car 둘", **jeju)
+    await save(gateway, set_id, "고마워 car", answer="네.")
+
+    async def found(**query: str) -> list[str]:
+        answer = await gateway.client.get(f"{SETS}/{set_id}/rows", params=query)
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["total"] == len(answer.json()["rows"])
+        return [one["query"] for one in answer.json()["rows"]]
+
+    assert await found(newest="true") == ["고마워 car", "제주 car 둘", "제주 CAR 100%"]
+    assert await found(skill="rental", search="Car") == ["제주 CAR 100%", "제주 car 둘"]
+    assert await found(skill="") == ["고마워 car"]
+    assert await found(search="0%") == ["제주 CAR 100%"]
+    assert await found(search="_") == []
+
+
+async def test_a_set_is_tried_without_being_switched_on_or_applied(gateway: InProcess) -> None:
+    await gateway.client.delete("/api/skills/rental/switch")
+    set_id = await make_set(gateway)
+    path = f"{SETS}/{set_id}/runs"
+    query = "섬에서 탈 것 좀 알아봐 줄래"
+    body = {"query": query, "skills": ["rental"]}
+    assert stage(await stages(gateway, path, body), "routed")["operation"] != "search"
+    await save(gateway, set_id, query, skill="rental", operation="search", arguments={"place": "제주"})
+    found = await stages(gateway, path, body)
+    assert stage(found, "planned")["sources"] == {"place": "demonstration"}
+    assert stage(await stages(gateway, path, {**body, "shown": False}), "routed")["operation"] != "search"
+    other = await stages(gateway, path, {"query": "x", "skills": ["math"]})
+    assert other == [("400", other[0][1])]
+    assert other[0][1]["field"] == "skills.0"
+    # Everywhere else a skill must be on.
+    assert (await ask(gateway, query, skills=["rental"]))[0][0] == "409"
+
+
+async def test_a_call_put_together_waits_for_a_yes_if_it_changes_something(gateway: InProcess) -> None:
+    await gateway.client.delete("/api/skills/rental/switch")
+    set_id = await make_set(gateway)
+    path = f"{SETS}/{set_id}/runs"
+    book = {"skill": "rental", "operation": "book", "arguments": {"car_id": "A-7"}}
+    body = {"query": "예약", "skills": ["rental"], "direct": book}
+    found = await stages(gateway, path, body)
+    asked = stage(found, "confirm")
+    assert Cars.calls == []
+    run_id = stage(found, "run")["run_id"]
+    yes = {name: asked[name] for name in ("call_id", "arguments_hash")}
+    done = await stages(gateway, f"/api/skills/runs/{run_id}/approve", yes)
+    assert stage(done, "observed")["said"] == "A-7 예약을 마쳤습니다."
+    assert [(name, arguments) for name, arguments, _ in Cars.calls] == [("book", {"car_id": "A-7"})]
 
 
 async def test_a_correction_counts_at_once_where_it_is_applied(gateway: InProcess) -> None:
@@ -199,6 +298,8 @@ async def test_sets_of_others_are_not_found(gateway: InProcess) -> None:
         ("POST", f"/rows/{row}/undo", None),
         ("DELETE", f"/rows/{row}", None),
         ("POST", "/import", {"text": '{"messages": [{"role": "user", "content": "x"}]}'}),
+        ("GET", "/changes?since=1", None),
+        ("POST", "/runs", {"query": "x", "skills": ["rental"]}),
         ("GET", "/export", None),
         ("GET", "/export?format=csv", None),
         ("GET", "/versions", None),

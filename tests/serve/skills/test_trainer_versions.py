@@ -116,6 +116,58 @@ async def test_arguments_and_success_are_measured_and_nothing_is_called(home: Pa
     assert Cars.calls == []
 
 
+async def test_asking_is_right_where_a_row_asks(home: Path) -> None:
+    # The model reads nothing, and looks nothing up.
+    reads = {"where": "any", "when": ".", "reply": '{"operation": "ask", "place": null, "car_id": null}'}
+    async with skills_server(home, script(reads)) as gateway:
+        set_id = await make_set(gateway)
+        asks = {**SEARCH, "asked": "어디에서요?"}
+        await save(gateway, set_id, "렌터카 찾아줘", "test", **asks)
+        await save(gateway, set_id, "부산에서 렌터카 찾아줘", "test", **asks)
+        await gateway.client.post(f"{SETS}/{set_id}/versions")
+        told = await measure(gateway, set_id)
+        assert told["status"] == "done", told["error"]
+        rows = [one["without"] for one in told["figures"]["rows"]]
+        assert [(one["reason"], one["valid"], one["success"]) for one in rows] == [
+            ("asked", True, True),
+            ("failed", False, False),
+        ]
+        lines = (await gateway.client.get(f"{SETS}/{set_id}/export?part=test")).text
+        first = json.loads(lines.splitlines()[0])
+        assert first["messages"][-1] == {"role": "assistant", "content": "어디에서요?"}
+        assert first["asked_for"] == {**SEARCH, "arguments": {}}
+        came = await gateway.post(f"{SETS}/{set_id}/import", {"text": lines})
+        assert came.json() == {"rows": 2}, came.text
+        again = (await gateway.client.get(f"{SETS}/{set_id}/export?part=test")).text
+        assert again == lines + lines
+        table = (await gateway.client.get(f"{SETS}/{set_id}/export?format=csv&part=test")).text
+        assert [row[4] for row in csv.reader(io.StringIO(table))][1:] == ["어디에서요?"] * 4
+
+
+async def test_what_differs_between_versions_is_told(home: Path) -> None:
+    async with skills_server(home) as gateway:
+        set_id = await fill(gateway)
+        nothing: dict[str, list[Any]] = {"about": [], "added": [], "removed": [], "changed": []}
+        path = f"{SETS}/{set_id}/changes"
+        assert (await gateway.client.get(f"{path}?since=1")).json() == nothing
+        rows = (await gateway.client.get(f"{SETS}/{set_id}/rows")).json()["rows"]
+        await gateway.client.patch(f"{SETS}/{set_id}", json={"tone": "반말"})
+        await gateway.client.delete(f"{SETS}/{set_id}/rows/{rows[1]['id']}")
+        patch = {"stages": {"arguments": {"place": "부산"}}}
+        await gateway.client.patch(f"{SETS}/{set_id}/rows/{rows[0]['id']}", json=patch)
+        await save(gateway, set_id, "안녕", "train", answer="네.")
+        told = (await gateway.client.get(f"{path}?since=1")).json()
+        assert told["about"] == ["tone"]
+        assert [one["query"] for one in told["added"]] == ["안녕"]
+        assert [one["query"] for one in told["removed"]] == [rows[1]["query"]]
+        (changed,) = told["changed"]
+        places = [changed[side]["stages"]["arguments"]["place"] for side in ("before", "after")]
+        assert places == ["제주", "부산"]
+        await gateway.client.post(f"{SETS}/{set_id}/versions")
+        assert (await gateway.client.get(f"{path}?since=1&until=2")).json() == told
+        assert (await gateway.client.get(f"{path}?since=1&until=3")).status_code == 404
+
+
 async def test_a_model_that_fails_ends_the_measurement(home: Path) -> None:
     async with skills_server(home) as gateway:
         told = await measure(gateway, await fill(gateway), model="nothing-of-this-name")
@@ -189,8 +241,9 @@ async def test_rows_go_out_as_conversations_and_come_in_again(home: Path) -> Non
         ('{"messages": [{"role": "system", "content": "x"}]}', "no user"),
         ('{"messages": [{"role": "user", "content": "x"}, {"role": "root"}]}', "'root'"),
         ('{"messages": [{"role": "user", "content": 1}]}', "line 2: query"),
+        ('{"messages": [{"role": "user", "content": "x"}], "asked_for": 1}', "line 2: `asked_for`"),
     ],
-    ids=["json", "list", "user", "role", "content"],
+    ids=["json", "list", "user", "role", "content", "asked"],
 )
 async def test_a_wrong_line_is_named_and_nothing_comes_in(home: Path, line: str, said: str) -> None:
     async with skills_server(home) as gateway:

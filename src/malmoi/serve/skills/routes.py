@@ -19,6 +19,7 @@ from malmoi.serve.identity import Principal, require
 from malmoi.serve.identity import Scope as Right
 from malmoi.serve.skills.service import SkillRun, Skills, Stage
 from malmoi.serve.skills.trainer import trainer_router
+from malmoi.serve.skills.trainer.running import set_run_router
 from malmoi.serve.skills.types import (
     ApproveBody,
     AuditItem,
@@ -56,6 +57,7 @@ def skills_router(skills: Skills, http: HttpSettings) -> APIRouter:
     """All routes under `/api/skills`."""
     router = APIRouter(tags=["skills"])
     router.include_router(trainer_router(skills.trainer))
+    router.include_router(set_run_router(skills, http))
     router.include_router(_run_routes(skills, http))
     router.include_router(_admin_routes(skills))
     router.include_router(_own_routes(skills))

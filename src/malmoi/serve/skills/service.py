@@ -70,6 +70,7 @@ class SkillRun:
         demonstrations: what people have shown.
         before: earlier queries and what they were for, oldest first; None: those of the `conversation`.
         shows_applied: whether the rows of the set that the caller applies are shown as well.
+        of_set: `skills` are those of a skill set of the caller, and need not be switched on.
     """
 
     query: str
@@ -84,6 +85,7 @@ class SkillRun:
     demonstrations: Sequence[Demonstration] = ()
     before: Sequence[Before] | None = None
     shows_applied: bool = True
+    of_set: bool = False
 
 
 @dataclass(slots=True)
@@ -192,7 +194,7 @@ class Skills:
             InvalidInput: the time zone is not known.
         """
         now = _now(asked.zone)
-        skills = await self._skills(principal, asked.skills)
+        skills = await self._skills(principal, asked.skills, of_set=asked.of_set)
         with self._slot(principal):
             request = {
                 "language": asked.language,
@@ -200,6 +202,7 @@ class Skills:
                 "skills": [one.name for one in skills],
                 "turns": [[turn.role, turn.content] for turn in asked.turns],
                 "documents": [list(one) for one in asked.documents],
+                "of_set": asked.of_set,
             }
             before = asked.before
             if before is None:
@@ -233,7 +236,8 @@ class Skills:
         if principal.key_id is not None:
             raise Forbidden("only a person can approve a call.", fix="Approve it in the browser.")
         row, _ = await self.runs.trace(principal.account_id, run_id)
-        skills = await self._skills(principal, row.request["skills"])
+        of_set = bool(row.request.get("of_set"))
+        skills = await self._skills(principal, row.request["skills"], of_set=of_set)
         with self._slot(principal):
             row, state = await self.runs.approve(
                 principal.account_id, run_id, call_id=call_id, arguments_hash=arguments_hash
@@ -274,13 +278,15 @@ class Skills:
         number = await self.runs.next_number(run_id)
         await self.runs.add_stages(run_id, [(number, "denied", {"call_id": call_id})])
 
-    async def _skills(self, principal: Principal, names: Sequence[str] | None) -> list[LoadedSkill]:
+    async def _skills(
+        self, principal: Principal, names: Sequence[str] | None, *, of_set: bool = False
+    ) -> list[LoadedSkill]:
         on = await self.choices.switched_on(principal.account_id)
         known = await self.registry.all()
         on = [name for name in on if name in known]
         chosen = on if names is None else list(dict.fromkeys(names))
         for name in chosen:
-            if name not in on:
+            if name not in on and not of_set:
                 raise Conflict(f"the skill {name!r} is not switched on.", fix="Switch it on first.")
         loaded = [await self.registry.load(name) for name in chosen]
         choose_skills(loaded, most=self.limits.skills)

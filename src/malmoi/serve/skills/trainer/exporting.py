@@ -45,7 +45,7 @@ def to_lines(
         messages = _messages(about, row)
         if messages[-1]["role"] != "assistant":
             continue
-        line = {
+        line: dict[str, Any] = {
             "messages": messages,
             "tools": tools,
             "part": row.part,
@@ -54,6 +54,8 @@ def to_lines(
             "said_at": row.said_at.isoformat(),
             "said": row.stages.said,
         }
+        if row.stages.asked:
+            line["asked_for"] = row.stages.model_dump(include={"skill", "operation", "arguments"})
         lines.append(json.dumps(line, ensure_ascii=False))
     return "".join(f"{line}\n" for line in lines), len(rows) - len(lines)
 
@@ -128,6 +130,10 @@ def _row(line: Any, part: Part | None) -> NewRow:
             stages["answer"] = one.get("content", "")
         else:
             raise _Wrong(f"a message of the role {str(role)[:20]!r} cannot come after the query.")
+    if "asked_for" in line:
+        if not isinstance(line["asked_for"], dict) or "skill" in stages:
+            raise _Wrong("`asked_for` must be an operation with the arguments so far, and nothing be called.")
+        stages = {**line["asked_for"], "asked": stages.get("answer", "")}
     told = {name: line[name] for name in ("language", "zone", "said_at") if name in line}
     return NewRow.model_validate(
         {
@@ -162,7 +168,9 @@ def _messages(about: Mapping[str, Any], row: RowValue) -> list[dict[str, Any]]:
     messages: list[dict[str, Any]] = [{"role": "system", "content": _system(about, row)}]
     messages += [turn.model_dump() for turn in row.turns]
     messages.append({"role": "user", "content": row.query})
-    if stages.skill:
+    if stages.asked:
+        messages.append({"role": "assistant", "content": stages.asked})
+    elif stages.skill:
         name = f"{stages.skill}{_BETWEEN}{stages.operation}"
         function = {"name": name, "arguments": stages.arguments}
         call = {"id": _CALL, "type": "function", "function": function}
@@ -189,6 +197,8 @@ def _pairs(row: RowValue) -> list[tuple[str, str]]:
             text = []
     text.append(row.query)
     asked = "\n".join(text)
+    if stages.asked:
+        return [*pairs, (asked, stages.asked)]
     if not stages.skill:
         return [*pairs, (asked, stages.answer)] if stages.answer else []
     call = {"skill": stages.skill, "operation": stages.operation, "arguments": stages.arguments}

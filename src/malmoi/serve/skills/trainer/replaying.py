@@ -162,10 +162,12 @@ class Replay:
         stages = row.stages
         if not stages.skill:
             return outcome.model_copy(update={"success": outcome.routed})
+        if stages.asked:
+            ready = outcome.reason == "asked"
         known = next(one for one in self._skills if one.name == stages.skill).operation(stages.operation)
         valid = outcome.routed and ready
         right = valid and same_arguments(outcome.arguments or {}, stages.arguments, known.parameters)
-        if right and known.effect == "read" and (stages.result or stages.said):
+        if right and not stages.asked and known.effect == "read" and (stages.result or stages.said):
             right = outcome.reason == "answered" and has_numbers_of(outcome.answer, stages.answer)
         return outcome.model_copy(update={"valid": valid, "success": right})
 

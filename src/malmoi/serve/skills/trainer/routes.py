@@ -10,6 +10,7 @@ from malmoi.serve.identity import Principal, Scope, require
 from malmoi.serve.skills.trainer.service import Trainer
 from malmoi.serve.skills.trainer.types import (
     ApplyBody,
+    Changes,
     ImportBody,
     Imported,
     MeasureItem,
@@ -97,10 +98,21 @@ def _row_routes(trainer: Trainer) -> APIRouter:
         status: Status | None = None,
         limit: Annotated[int, Query(ge=1, le=200)] = 50,
         offset: Annotated[int, Query(ge=0, le=1_000_000)] = 0,
+        skill: Annotated[str | None, Query(max_length=40)] = None,
+        search: Annotated[str, Query(max_length=200)] = "",
+        newest: bool = False,
     ) -> RowPage:
-        """Rows of a set, oldest first."""
+        """Rows of a set, oldest first; `skill=` (empty) are the rows for none."""
         return await trainer.rows.page(
-            principal.account_id, set_id, part=part, status=status, limit=limit, offset=offset
+            principal.account_id,
+            set_id,
+            part=part,
+            status=status,
+            limit=limit,
+            offset=offset,
+            skill=skill,
+            search=search,
+            newest=newest,
         )
 
     @router.post("/{set_id}/rows")
@@ -174,6 +186,16 @@ def _version_routes(trainer: Trainer) -> APIRouter:
     async def create_version(principal: Caller, set_id: Id) -> VersionItem:
         """Freeze the saved rows; where nothing has changed, this gives the last version."""
         return await trainer.versions.create(principal.account_id, set_id)
+
+    @router.get("/{set_id}/changes")
+    async def read_changes(
+        principal: Caller,
+        set_id: Id,
+        since: Annotated[int, Query(ge=1, le=1_000_000)],
+        until: Annotated[int | None, Query(ge=1, le=1_000_000)] = None,
+    ) -> Changes:
+        """What differs between a version and a later one, or the saved rows of now."""
+        return await trainer.versions.changes(principal.account_id, set_id, since, until)
 
     @router.post("/{set_id}/versions/{version}/measures")
     async def measure(principal: Caller, set_id: Id, version: Number, body: NewMeasure) -> MeasureItem:

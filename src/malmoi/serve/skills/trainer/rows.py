@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -12,10 +13,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from malmoi.assist.skills.loading import check_arguments
 from malmoi.core.errors import Conflict, InvalidInput, NotFound, UnknownName
 from malmoi.serve.db import new_id, utc_now
+from malmoi.serve.skills.trainer.copying import original_of, row_of_run
 from malmoi.serve.skills.trainer.sets import own_set
 from malmoi.serve.skills.trainer.tables import SkillSet, SkillSetRow
 from malmoi.serve.skills.trainer.types import (
     NewRow,
+    Original,
     Part,
     RowItem,
     RowPage,
@@ -30,11 +33,9 @@ if TYPE_CHECKING:
     from malmoi.serve.db import Database
     from malmoi.serve.skills.registry import SkillRegistry
     from malmoi.serve.skills.runs import SkillRuns
-    from malmoi.serve.skills.tables import SkillRunRow, SkillStage
 
 MAX_ROWS = 2000
 _EDITS = 50
-_LONGEST = 20_000
 _EDITED = ("query", "turns", "part", "status", "stages")
 
 
@@ -61,8 +62,22 @@ class SkillSetRows:
         status: Status | None,
         limit: int,
         offset: int,
+        skill: str | None = None,
+        search: str = "",
+        newest: bool = False,
     ) -> RowPage:
-        """Rows of a set, oldest first.
+        """Rows of a set, oldest first or newest first.
+
+        Args:
+            account_id: whose set it is.
+            set_id: the set.
+            part: only these.
+            status: only these.
+            limit: rows at the most.
+            offset: rows before them.
+            skill: only rows for it; empty: only rows for none.
+            search: only queries that have these words.
+            newest: newest first.
 
         Raises:
             NotFound: the account has no such set.
@@ -72,11 +87,16 @@ class SkillSetRows:
             wanted.append(SkillSetRow.part == part)
         if status is not None:
             wanted.append(SkillSetRow.status == status)
+        if skill is not None:
+            wanted.append(SkillSetRow.stages["skill"].as_string() == skill)
+        if search.strip():
+            wanted.append(func.lower(SkillSetRow.query).contains(search.strip().lower(), autoescape=True))
+        order = SkillSetRow.id.desc() if newest else SkillSetRow.id
         async with self._db.reading() as session:
             await own_set(session, account_id, set_id)
             total = (await session.execute(select(func.count()).where(*wanted))).scalar_one()
             found = await session.scalars(
-                select(SkillSetRow).where(*wanted).order_by(SkillSetRow.id).limit(limit).offset(offset)
+                select(SkillSetRow).where(*wanted).order_by(order).limit(limit).offset(offset)
             )
             return RowPage(rows=[item(one) for one in found], total=total)
 
@@ -98,13 +118,28 @@ class SkillSetRows:
             InvalidInput: there is no query, or a saved row's stages do not fit; `field` says which.
             Conflict: the set is full.
         """
+        original: Original | None = None
         if wanted.run_id:
             run, stages = await self._runs.trace(account_id, wanted.run_id)
-            wanted = _of_run(run, stages, wanted)
-        return (await self.add(account_id, set_id, [wanted]))[0]
+            wanted = row_of_run(run, stages, wanted)
+            original = original_of(run, stages, wanted.stages)
+        return (await self.add(account_id, set_id, [wanted], original=original))[0]
 
-    async def add(self, account_id: str, set_id: str, wanted: Sequence[NewRow]) -> list[RowItem]:
+    async def add(
+        self,
+        account_id: str,
+        set_id: str,
+        wanted: Sequence[NewRow],
+        *,
+        original: Original | None = None,
+    ) -> list[RowItem]:
         """Add rows, all of them or none.
+
+        Args:
+            account_id: whose set it is.
+            set_id: the set.
+            wanted: the rows.
+            original: what the run of a single row did.
 
         Raises:
             NotFound: the account has no such set.
@@ -133,6 +168,7 @@ class SkillSetRows:
                 part=one.part,
                 status=one.status,
                 stages=_ordered(one.stages).model_dump(),
+                original=original.model_dump(mode="json") if original is not None else None,
                 history=[],
                 created_at=now,
                 updated_at=now,
@@ -172,6 +208,7 @@ class SkillSetRows:
                 "skill",
                 "operation",
                 "arguments",
+                "asked",
             }
             if way or after["status"] == "saved":
                 _check(kept, Stages(**after["stages"]), opened)
@@ -218,6 +255,7 @@ def item(row: SkillSetRow) -> RowItem:
     return RowItem.model_validate(
         {
             **{name: getattr(row, name) for name in RowItem.model_fields if name != "undos"},
+            "stages": Stages(**row.stages),
             "undos": len(row.history),
         }
     )
@@ -236,6 +274,18 @@ def _check(kept: SkillSet, stages: Stages, opened: LoadedSkill | None) -> None:
         operation = opened.operation(stages.operation)
     except UnknownName as error:
         raise InvalidInput(error.message, field="stages.operation", fix=error.fix) from error
+    lacking = [name for name in operation.parameters.get("required", ()) if name not in stages.arguments]
+    if lacking and not stages.asked:
+        raise InvalidInput(
+            f"{operation.name}: {lacking[0]} is needed.",
+            field=f"stages.arguments.{lacking[0]}",
+            fix="Fill it in, or write the question that is right instead.",
+        )
+    if stages.asked and not lacking:
+        message = f"{operation.name}: nothing that it needs is missing, so there is nothing to ask."
+        raise InvalidInput(message, field="stages.asked", fix="Take an argument out, or do not ask.")
+    if stages.asked:
+        operation = replace(operation, parameters={**operation.parameters, "required": []})
     try:
         check_arguments(operation, stages.arguments)
     except InvalidInput as error:
@@ -255,45 +305,12 @@ def _patched(row: SkillSetRow, patch: StagesPatch | None) -> Stages:
 
 
 def _ordered(stages: Stages) -> Stages:
-    """A query that is for no skill has only an answer."""
-    return stages if stages.skill else Stages(answer=stages.answer)
-
-
-def _of_run(run: SkillRunRow, stages: Sequence[SkillStage], wanted: NewRow) -> NewRow:
-    """The stages of a run: of the operation that it was for, and its last call where that was another one."""
-    skill, operation = run.skill, run.operation
-    calls = [one.data for one in stages if one.kind in ("planned", "confirm", "called")]
-    if not operation and calls:
-        skill, operation = str(calls[-1]["skill"]), str(calls[-1]["operation"])
-    own = [one for one in calls if (one["skill"], one["operation"]) == (skill, operation)]
-    seen = [
-        one.data
-        for one in stages
-        if one.kind == "observed" and (one.data["skill"], one.data["operation"]) == (skill, operation)
-    ]
-    answer = "".join(str(one.data["text"]) for one in stages if one.kind == "text")
-    request = run.request
-    copied = Stages(
-        skill=skill,
-        operation=operation,
-        arguments=own[-1]["arguments"] if own else {},
-        result=str(seen[-1]["text"])[:_LONGEST] if seen else "",
-        said=str(seen[-1]["said"])[:_LONGEST] if seen else "",
-        answer=answer[:_LONGEST],
-    )
-    return NewRow.model_validate(
-        {
-            "run_id": run.id,
-            "query": run.query,
-            "turns": [{"role": role, "content": text[:_LONGEST]} for role, text in request["turns"]],
-            "language": request["language"],
-            "zone": request["zone"],
-            "said_at": run.created_at,
-            "part": wanted.part,
-            "status": wanted.status,
-            "stages": copied.model_dump(),
-        }
-    )
+    """A query that is for no skill has only an answer, and one that is asked back no result."""
+    if not stages.skill:
+        return Stages(answer=stages.answer)
+    if stages.asked.strip():
+        return stages.model_copy(update={"result": "", "said": "", "answer": ""})
+    return stages.model_copy(update={"asked": ""})
 
 
 async def _own_row(

@@ -52,6 +52,8 @@ class SkillSetRow(Base):
     status: Mapped[str] = mapped_column(String(8))
     """draft or saved."""
     stages: Mapped[dict[str, Any]] = mapped_column(JSON)
+    original: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    """What the run did, before anybody corrected it."""
     history: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
     """Earlier values, oldest first."""
     created_at: Mapped[datetime]

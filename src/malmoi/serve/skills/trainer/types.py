@@ -30,6 +30,8 @@ class Stages(_Body):
     """What the skill says itself, word for word."""
     answer: str = Field("", max_length=_TEXT)
     """The final answer."""
+    asked: str = Field("", max_length=2000)
+    """The question that is right instead of a call: arguments that the operation needs were not said."""
 
 
 class StagesPatch(_Body):
@@ -41,6 +43,7 @@ class StagesPatch(_Body):
     result: str | None = Field(None, max_length=_TEXT)
     said: str | None = Field(None, max_length=_TEXT)
     answer: str | None = Field(None, max_length=_TEXT)
+    asked: str | None = Field(None, max_length=2000)
 
 
 class TrainerTurn(_Body):
@@ -48,6 +51,14 @@ class TrainerTurn(_Body):
 
     role: Literal["user", "assistant"]
     content: str = Field(max_length=_TEXT)
+
+
+class TrainerCall(_Body):
+    """A call that the person has put together."""
+
+    skill: SkillName
+    operation: str = Field(min_length=1, max_length=64)
+    arguments: dict[str, Any] = Field(default_factory=dict)
 
 
 class NewSet(_Body):
@@ -134,12 +145,28 @@ class RowValue(BaseModel):
     stages: Stages
 
 
+class Original(BaseModel):
+    """What the run did, before anybody corrected it."""
+
+    stages: Stages
+    score: float | None
+    """The probability of the skill that routing chose."""
+    choices: list[dict[str, Any]]
+    """Operations that routing had in mind, best first."""
+    sources: dict[str, str]
+    """Where each argument came from: query, model or demonstration."""
+    reason: str
+    """How the run ended."""
+
+
 class RowItem(RowValue):
     """A row."""
 
     id: str
     run_id: str | None
     status: Status
+    original: Original | None
+    """None: the row was not made of a run."""
     undos: int
     """How many edits can be taken back."""
     created_at: datetime
@@ -147,7 +174,7 @@ class RowItem(RowValue):
 
 
 class RowPage(BaseModel):
-    """Rows, oldest first."""
+    """Rows, in the order that was asked for."""
 
     rows: list[RowItem]
     total: int
@@ -167,6 +194,38 @@ class VersionList(BaseModel):
     """Versions, newest first."""
 
     versions: list[VersionItem]
+
+
+class ChangedRow(BaseModel):
+    """A query whose row is another one now."""
+
+    before: RowValue
+    after: RowValue
+
+
+class Changes(BaseModel):
+    """What differs between two versions, or a version and the saved rows of now."""
+
+    about: list[str]
+    """Of name, description, tone, format and skills."""
+    added: list[RowValue]
+    removed: list[RowValue]
+    changed: list[ChangedRow]
+
+
+class SetRunBody(_Body):
+    """A query that is tried with skills of a set; they need not be switched on."""
+
+    query: str = Field(min_length=1, max_length=4000, pattern=r"\S")
+    skills: list[SkillName] = Field(min_length=1, max_length=2)
+    shown: bool = True
+    """Whether the run is shown the saved train rows of the set, applied or not."""
+    model: str = Field("", max_length=255)
+    turns: list[TrainerTurn] = Field(default_factory=list, max_length=20)
+    language: Language = "ko"
+    zone: str = Field("", max_length=64)
+    direct: TrainerCall | None = None
+    """This call instead of what would be planned. One that changes something still waits for a yes."""
 
 
 class ApplyBody(_Body):
@@ -221,6 +280,7 @@ class Outcome(BaseModel):
     arguments: dict[str, Any] | None
     reason: str
     answer: str
+    """The question, where one was asked."""
     routed: bool
     valid: bool | None
     success: bool | None
@@ -241,7 +301,8 @@ class Figures(BaseModel):
 
     routing: Figure
     arguments: Figure | None
-    """Of the rows that are for an operation: routed right, with arguments that fit. None without a model."""
+    """Of the rows that are for an operation: routed right, and called with arguments that fit, or asked
+    where the row asks. None without a model."""
     success: Figure | None
     """None without a model."""
     demonstrations: int

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
 from malmoi.core.errors import Conflict
 from malmoi.serve.db import new_id, utc_now
+from malmoi.serve.skills.trainer.figures import words
 from malmoi.serve.skills.trainer.sets import own_set, own_version
 from malmoi.serve.skills.trainer.tables import SkillSet, SkillSetRow, SkillSetVersion
-from malmoi.serve.skills.trainer.types import RowValue, VersionItem
+from malmoi.serve.skills.trainer.types import ChangedRow, Changes, RowValue, VersionItem
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
@@ -82,6 +84,17 @@ class SkillSetVersions:
             session.add(version)
         return _item(version)
 
+    async def changes(self, account_id: str, set_id: str, since: int, until: int | None) -> Changes:
+        """What differs between a version and another one, or (None) the saved rows of now.
+
+        Raises:
+            NotFound: the account has no such set, or the set no such version.
+        """
+        _, about, rows = await self.content(account_id, set_id, since)
+        _, about_then, rows_then = await self.content(account_id, set_id, until)
+        told = [name for name in about if about[name] != about_then.get(name)]
+        return _changes(told, rows, rows_then)
+
     async def content(
         self, account_id: str, set_id: str, number: int | None
     ) -> tuple[str, dict[str, Any], list[RowValue]]:
@@ -101,6 +114,30 @@ class SkillSetVersions:
                 )
                 version_id, content = version.id, found.scalar_one()
         return version_id, content["set"], [RowValue.model_validate(one) for one in content["rows"]]
+
+
+def _changes(about: list[str], before: Sequence[RowValue], after: Sequence[RowValue]) -> Changes:
+    left = list(before)
+    added: list[RowValue] = []
+    for one in after:
+        if one in left:
+            left.remove(one)
+        else:
+            added.append(one)
+    # A query of both that is not the same row has been changed.
+    by_words: dict[str, list[RowValue]] = {}
+    for one in left:
+        by_words.setdefault(words(one.query), []).append(one)
+    changed: list[ChangedRow] = []
+    new: list[RowValue] = []
+    for one in added:
+        earlier = by_words.get(words(one.query))
+        if earlier:
+            changed.append(ChangedRow(before=earlier.pop(0), after=one))
+        else:
+            new.append(one)
+    removed = [one for some in by_words.values() for one in some]
+    return Changes(about=about, added=new, removed=removed, changed=changed)
 
 
 async def _content(session: AsyncSession, kept: SkillSet) -> dict[str, Any]:
