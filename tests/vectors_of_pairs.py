@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from malmoi.core.hangul import bigrams
+from malmoi.engine.base import Role
 from malmoi.engine.embed import EMBEDDING_SIZE, UseEmbedder
 
 
@@ -23,6 +24,6 @@ async def embed_pairs(texts: Sequence[str]) -> NDArray[np.float32]:
 class PairEmbedder(UseEmbedder):
     """An engine of such vectors."""
 
-    async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+    async def embed(self, texts: Sequence[str], *, role: Role = "query") -> NDArray[np.float32]:
         """Unit vectors, (N, 512)."""
         return await embed_pairs(texts)

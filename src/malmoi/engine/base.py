@@ -19,6 +19,10 @@ from malmoi.core.types import Chat, FinishReason, JsonSchema, ToolCall
 
 Prompt: TypeAlias = str | tuple[int, ...] | Chat
 
+Role: TypeAlias = Literal["query", "passage"]
+"""What a text that is embedded is: encoders for search treat questions and what answers them differently.
+Texts of one kind that are compared with each other are all queries."""
+
 Capability: TypeAlias = Literal[
     "generate",  # stream, generate
     "chat",  # Chat prompts (a model without a template has no chat)
@@ -194,8 +198,8 @@ class Engine(Protocol):
         """The log-probability of each (context, continuation); a space between belongs to the latter."""
         ...
 
-    async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """One unit-length vector a text: (N, D)."""
+    async def embed(self, texts: Sequence[str], *, role: Role = "query") -> NDArray[np.float32]:
+        """One unit-length vector a text: (N, D). Engines that make no difference of roles ignore theirs."""
         ...
 
     async def tokenize(self, prompt: Prompt) -> tuple[int, ...]:

@@ -6,7 +6,8 @@
     run:ID                    the newest checkpoint that a run exported
     http://HOST/v1#MODEL      any OpenAI-compatible server
     scripted:FILE             a deterministic engine for tests and demonstrations
-    embed:use                 multilingual sentence embeddings
+    embed:use                 multilingual sentence embeddings: how alike texts are
+    embed:e5                  multilingual embeddings for search: what answers a question
 
 Other packages add schemes by the entry point group `malmoi.engines`: `async def open(rest, *, home,
 options)`.
@@ -164,9 +165,10 @@ async def open_scripted(rest: str, *, home: Path, options: EngineOptions) -> Eng
 
 
 async def open_embed(rest: str, *, home: Path, options: EngineOptions) -> Engine:
-    """Open a sentence encoder; `use` is the multilingual Universal Sentence Encoder."""
-    if rest != "use":
-        raise UnknownName("sentence encoder", rest, ["use"])
-    from malmoi.engine.embed import UseEmbedder
+    """Open a sentence encoder: `use` or `e5`, see `malmoi.engine.embed`."""
+    from malmoi.engine.embed import E5Embedder, UseEmbedder
 
-    return UseEmbedder()
+    encoders: dict[str, Callable[[], Engine]] = {"use": UseEmbedder, "e5": E5Embedder}
+    if rest not in encoders:
+        raise UnknownName("sentence encoder", rest, list(encoders))
+    return encoders[rest]()

@@ -33,7 +33,7 @@ _LIGHT = (
     "scripted:",
     "embed:",
 )  # references of models that take no memory to speak of
-_BUILT_IN = {"use": "embed:use"}  # the sentence encoder that comes with the package
+_BUILT_IN = {"use": "embed:use", "e5": "embed:e5"}  # the sentence encoders that come with the package
 _RETRY_SECONDS = 5.0  # a model that failed to open is not tried again sooner
 
 
@@ -118,7 +118,7 @@ class EnginePool:
     def default_embedder(self) -> str:
         """The model that embeds when a request names none: an open one that can, else the built-in one."""
         for name, slot in self._slots.items():
-            if slot.info is not None and "embed" in slot.info.capabilities:
+            if name not in _BUILT_IN and slot.info is not None and "embed" in slot.info.capabilities:
                 return name
         return next(iter(_BUILT_IN))
 

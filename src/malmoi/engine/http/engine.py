@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from malmoi.core.errors import ConfigError, EngineError, InvalidInput, UnknownName, Unsupported
 from malmoi.core.types import Chat
-from malmoi.engine.base import Capability, Chunk, Completion, EngineInfo, Prompt, Sampling, Score
+from malmoi.engine.base import Capability, Chunk, Completion, EngineInfo, Prompt, Role, Sampling, Score
 from malmoi.engine.collect import generate_all
 from malmoi.engine.http.connection import Connection, Patience, is_local
 from malmoi.engine.http.probe import Found, find_model, probe
@@ -95,7 +95,7 @@ class HttpEngine:
 
         return list(await asyncio.gather(*(one(*pair) for pair in pairs)))
 
-    async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+    async def embed(self, texts: Sequence[str], *, role: Role = "query") -> NDArray[np.float32]:
         """Unit vectors: (N, D), see `Engine.embed`."""
         self._require("embed")
         rows = [

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from malmoi.core.errors import InvalidInput, Unsupported
 from malmoi.core.types import Chat
-from malmoi.engine.base import Capability, Chunk, Completion, EngineInfo, Prompt, Sampling, Score
+from malmoi.engine.base import Capability, Chunk, Completion, EngineInfo, Prompt, Role, Sampling, Score
 from malmoi.engine.collect import generate_all
 from malmoi.engine.llamacpp import replies
 from malmoi.engine.llamacpp.answer import AnswerReader
@@ -112,7 +112,7 @@ class LlamaCppEngine:
             fix="Open the model with torch=True: its scores are exact.",
         )
 
-    async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+    async def embed(self, texts: Sequence[str], *, role: Role = "query") -> NDArray[np.float32]:
         """One unit-length vector a text: (N, D); the mean over its tokens if the model names no pooling."""
         self._require("embed")
         if not texts:

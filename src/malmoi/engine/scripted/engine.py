@@ -29,6 +29,7 @@ from malmoi.engine.base import (
     Completion,
     EngineInfo,
     Prompt,
+    Role,
     Sampling,
     Score,
     Usage,
@@ -172,7 +173,7 @@ class ScriptedEngine:
         self._require("score")
         return [self._score(context, continuation) for context, continuation in pairs]
 
-    async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+    async def embed(self, texts: Sequence[str], *, role: Role = "query") -> NDArray[np.float32]:
         """Hashed unit vectors: (N, embedding_size)."""
         self._require("embed")
         size = self.script.embedding_size

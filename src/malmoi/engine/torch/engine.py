@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from malmoi.core.errors import ContextOverflow, EngineUnavailable, Unsupported
 from malmoi.core.types import Chat, FinishReason
-from malmoi.engine.base import Chunk, Completion, EngineInfo, Prompt, Sampling, Score
+from malmoi.engine.base import Chunk, Completion, EngineInfo, Prompt, Role, Sampling, Score
 from malmoi.engine.collect import collect, generate_all
 from malmoi.engine.templates import ChatTemplate
 from malmoi.engine.torch.answers import Answer, begin_answer
@@ -108,7 +108,7 @@ class TorchEngine:
                 scores[place] = score
         return [score for score in scores if score is not None]
 
-    async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+    async def embed(self, texts: Sequence[str], *, role: Role = "query") -> NDArray[np.float32]:
         """The mean of the last hidden states, of unit length: (N, D)."""
         rows = await self._run(
             lambda: [self._encoder.text_ids(text) or [self._encoder.start_id()] for text in texts]

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from malmoi.core.types import Chat
-from malmoi.engine.base import Chunk, Completion, Engine, EngineInfo, Prompt, Sampling, Score, Usage
+from malmoi.engine.base import Chunk, Completion, Engine, EngineInfo, Prompt, Role, Sampling, Score, Usage
 from malmoi.evals.harness.ledger import Ledger, request_key
 
 
@@ -69,9 +69,9 @@ class KeptEngine:
         """The engine's; not kept."""
         return await self._engine.score(pairs)
 
-    async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+    async def embed(self, texts: Sequence[str], *, role: Role = "query") -> NDArray[np.float32]:
         """The engine's; not kept."""
-        return await self._engine.embed(texts)
+        return await self._engine.embed(texts, role=role)
 
     async def tokenize(self, prompt: Prompt) -> tuple[int, ...]:
         """The engine's."""

