@@ -197,3 +197,68 @@ async def test_a_collection_that_is_gone_ends_the_reply_with_a_reason(server: Se
     assert name == "error"
     assert data["error"]["code"] == "not_found"
     assert data["message"]["status"] == "failed"
+
+
+async def brought(server: Server, conversation: dict[str, Any]) -> dict[str, Any]:
+    """What an import makes of a conversation of a file."""
+    file = {"format": "malmoi.chat", "version": 2, "conversations": [{**conversation, "title": "brought"}]}
+    report = await server.json("POST", "import", file)
+    assert report["imported"] == 1, report
+    items = (await server.json("GET", "conversations"))["items"]
+    newest = max(item["id"] for item in items if item["title"] == "brought")
+    return await server.json("GET", f"conversations/{newest}")
+
+
+async def test_an_export_has_documents_and_citations_and_an_import_brings_them_back(server: Server) -> None:
+    collection_id, document_id = await law(server)
+    choice = {"collections": [collection_id], "documents": [document_id]}
+    conversation_id = await server.new_conversation(documents=choice)
+    message = dict(await asked(server, conversation_id))["done"]["message"]
+    (told,) = (await server.json("GET", f"conversations/{conversation_id}/export"))["conversations"]
+    assert told["documents"] == choice
+    assert told["messages"][-1]["grounds"]["citations"] == message["grounds"]["citations"]
+    again = await brought(server, told)
+    assert again["conversation"]["documents"] == choice
+    assert again["messages"][-1]["grounds"] == message["grounds"]
+
+
+async def test_an_import_leaves_out_what_its_reader_does_not_have(server: Server) -> None:
+    collection_id, _ = await law(server)
+    for choice in ({"collections": [collection_id]}, {}):
+        await asked(server, await server.new_conversation(documents=choice))
+    of_one, of_all = (await server.json("GET", "export"))["conversations"]
+    services = server.app.state.services
+    await services.documents.delete_collection(await server.owner(), collection_id)
+    again = await brought(server, of_one)
+    assert again["conversation"]["documents"] is None  # no names would mean all documents
+    assert again["messages"][-1]["grounds"] is None
+    assert again["messages"][-1]["content"] == of_one["messages"][-1]["content"]
+    again = await brought(server, of_all)
+    assert again["conversation"]["documents"] == {"collections": [], "documents": []}
+
+
+async def test_an_import_takes_no_citation_beyond_a_text(server: Server) -> None:
+    await law(server)
+    await asked(server, await server.new_conversation(documents={}))
+    (told,) = (await server.json("GET", "export"))["conversations"]
+    grounds = told["messages"][-1]["grounds"]
+    (citation,) = grounds["citations"]
+    for wrong in ({"answer_end": 9999}, {"answer_start": -1}, {"start": 7, "end": 3}, {"document_id": "x"}):
+        grounds["citations"].append({**citation, **wrong})
+    grounds["unsupported"] = [[0, 9999], [5, 2], [0, 3]]
+    again = (await brought(server, told))["messages"][-1]["grounds"]
+    assert again["citations"] == [citation]
+    assert again["unsupported"] == [[0, 3]]
+
+
+async def test_markdown_has_footnotes_with_the_cited_words(server: Server) -> None:
+    await law(server)
+    conversation_id = await server.new_conversation(documents={})
+    first = dict(await asked(server, conversation_id))["done"]["message"]
+    body = {"content": QUESTION, "client_id": "c2", "parent_id": first["id"], "model": "scripted"}
+    await server.events("POST", f"conversations/{conversation_id}/messages", body)
+    answer = await server.client.get(f"/api/chat/conversations/{conversation_id}/export?format=md")
+    # The same words are one note, and a sign of two units before them moves no mark.
+    assert answer.text.count("😀 대통령의 임기는 5년입니다.[^source-1]\n") == 2
+    (note,) = [line for line in answer.text.splitlines() if line.startswith("[^source-")]
+    assert note == f"[^source-1]: law.txt, “{QUOTE}”"

@@ -65,7 +65,7 @@ async def fill(server: Server) -> None:
 async def test_export_and_import_are_a_round_trip(server: Server) -> None:
     await fill(server)
     exported = await server.json("GET", "export")
-    assert (exported["format"], exported["version"]) == ("malmoi.chat", 1)
+    assert (exported["format"], exported["version"]) == ("malmoi.chat", 2)
     assert "지운 것" not in json.dumps(exported, ensure_ascii=False)
     before = [item["id"] for item in (await server.json("GET", "conversations"))["items"]]
     assert await import_file(server, exported) == {"imported": 2, "skipped": []}

@@ -238,7 +238,7 @@ def _transfer_routes(chat: Chat) -> APIRouter:
 
     @router.post("/import", summary="Add conversations from a file")
     async def import_conversations(caller: Caller, request: Request) -> ImportReport:
-        return await chat.transfer.import_all(caller.account_id, await request.body())
+        return await chat.transfer.import_all(caller, await request.body())
 
     return router
 

@@ -52,7 +52,7 @@ class Chat:
         self.conversations = Conversations(db, self.index, builtin)
         self.library = Library(documents)
         self.replies = Replies(db, inference, self.index, self.personas, self.library)
-        self.transfer = Transfer(db, self.index, builtin)
+        self.transfer = Transfer(db, self.index, builtin, documents)
 
     async def start(self) -> None:
         """Mend what an earlier run has left, and begin the work in the background."""

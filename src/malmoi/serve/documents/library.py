@@ -14,7 +14,7 @@ from sqlalchemy.orm import undefer
 from malmoi.assist.retrieval.document import Document
 from malmoi.core.errors import Conflict, InvalidInput, NotFound
 from malmoi.serve.db import Database, new_id, utc_now
-from malmoi.serve.documents.access import collection_for, document_for
+from malmoi.serve.documents.access import collection_for, document_for, is_readable
 from malmoi.serve.documents.files import FileStore, Received
 from malmoi.serve.documents.packing import unpack_document, unpack_text
 from malmoi.serve.documents.tables import Collection, StoredDocument, StoredPassage
@@ -22,6 +22,7 @@ from malmoi.serve.documents.types import DocumentOut
 from malmoi.serve.identity import Principal
 
 _MOST_NAME = 255
+_ASKED_AT_ONCE = 500
 FINISHED = ("ready", "failed")
 UNFINISHED = ("waiting", "parsing", "indexing")
 
@@ -138,6 +139,19 @@ class Library:
         """
         async with self._db.reading() as session:
             return await document_for(session, principal, document_id)
+
+    async def readable(self, principal: Principal, document_ids: Iterable[str]) -> set[str]:
+        """Those of some documents that are there and that the principal may read."""
+        asked, found = list(document_ids), set[str]()
+        async with self._db.reading() as session:
+            for at in range(0, len(asked), _ASKED_AT_ONCE):
+                rows = await session.scalars(
+                    select(StoredDocument.id)
+                    .join(Collection, Collection.id == StoredDocument.collection_id)
+                    .where(StoredDocument.id.in_(asked[at : at + _ASKED_AT_ONCE]), is_readable(principal))
+                )
+                found.update(rows)
+        return found
 
     async def read(self, principal: Principal, document_id: str) -> tuple[StoredDocument, Document]:
         """A document with its text and blocks.

@@ -1,9 +1,10 @@
 """Our own file format, and what every other format is turned into before it is saved.
 
-    {"format": "malmoi.chat", "version": 1, "exported_at": "...", "folders": [...], "personas": [...],
+    {"format": "malmoi.chat", "version": 2, "exported_at": "...", "folders": [...], "personas": [...],
      "conversations": [{"title": ..., "messages": [{"id": ..., "parent_id": ..., ...}], ...}]}
 
-Ids hold within the file only: an import makes new ones, so it never overwrites anything.
+Ids hold within the file only: an import makes new ones, so it never overwrites anything. Those of collections
+and documents are the server's own: an import keeps what its reader has there, and leaves out the rest.
 """
 
 from collections.abc import Mapping
@@ -12,11 +13,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from malmoi.apps.chat.types import ErrorOut, SamplingOptions, UsageOut, at_most
+from malmoi.apps.chat.types import DocumentChoice, ErrorOut, Grounds, SamplingOptions, UsageOut, at_most
 from malmoi.core.hangul import nfc
 
 FORMAT = "malmoi.chat"
-VERSION = 1
+VERSION = 2  # 2: the documents of conversations, and the grounds of answers
 MAX_IMPORTED_TEXT = 1_000_000
 
 
@@ -55,6 +56,7 @@ class FileMessage(_Part):
     error: ErrorOut | None = None
     model: Short | None = None
     usage: UsageOut | None = None
+    grounds: Grounds | None = None
     created_at: Moment
 
 
@@ -74,6 +76,7 @@ class FileConversation(_Part):
     model: Short | None = None
     sampling: SamplingOptions = SamplingOptions()
     form: FileForm | None = None
+    documents: DocumentChoice | None = None
     pinned: bool = False
     active_leaf: FileId | None = None
     created_at: Moment

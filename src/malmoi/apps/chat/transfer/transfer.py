@@ -4,38 +4,40 @@ import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from malmoi.apps.chat.conversations import find_conversation, messages_of
 from malmoi.apps.chat.search import SearchIndex
-from malmoi.apps.chat.tables import Conversation, Folder, Message, Persona
+from malmoi.apps.chat.tables import Conversation, Folder, Persona
 from malmoi.apps.chat.transfer.document import (
-    VERSION,
     FileConversation,
     FileFolder,
-    FileForm,
     FileHead,
     FileMessage,
-    FilePersona,
     document,
 )
-from malmoi.apps.chat.transfer.foreign import (
-    looks_like_chatgpt,
-    looks_like_open_webui,
-    read_chatgpt,
-    read_open_webui,
-    title_of,
-)
+from malmoi.apps.chat.transfer.foreign import title_of
 from malmoi.apps.chat.transfer.markdown import to_markdown
+from malmoi.apps.chat.transfer.opening import open_file, read_item, reason, used
+from malmoi.apps.chat.transfer.references import Known, referred
+from malmoi.apps.chat.transfer.rows import (
+    file_conversation,
+    file_persona,
+    message_row,
+    persona_row,
+)
 from malmoi.apps.chat.tree import in_order, newest_leaf, path_to
-from malmoi.apps.chat.types import ImportReport, SamplingOptions, Skipped
+from malmoi.apps.chat.types import ImportReport, Skipped
 from malmoi.assist.templates import Template, fill_form
 from malmoi.core.errors import InvalidInput
 from malmoi.serve.db import Database, new_id, utc_now
+
+if TYPE_CHECKING:
+    from malmoi.serve.documents import Documents
+    from malmoi.serve.identity import Principal
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +58,26 @@ class _Places:
 
 
 class Transfer:
-    """Writes files of conversations, and adds conversations from files."""
+    """Writes files of conversations, and adds conversations from files.
 
-    def __init__(self, db: Database, index: SearchIndex, builtin_personas: Mapping[str, Template]) -> None:
+    Args:
+        db: the database.
+        index: of the search, which learns what is added.
+        builtin_personas: those that every account has.
+        documents: those of the server, which answers refer to; None: there are none here.
+    """
+
+    def __init__(
+        self,
+        db: Database,
+        index: SearchIndex,
+        builtin_personas: Mapping[str, Template],
+        documents: "Documents | None" = None,
+    ) -> None:
         self._db = db
         self._index = index
         self._builtin_personas = builtin_personas
+        self._documents = documents
 
     async def export_one(self, account_id: str, conversation_id: str, *, as_markdown: bool) -> Document:
         """One conversation: all of it as JSON, or the branch that is shown as Markdown.
@@ -89,25 +105,37 @@ class Transfer:
             content = await self._json(session, account_id, conversations)
         return Document(content, "application/json", f"chats-{utc_now():%Y-%m-%d}.json")
 
-    async def import_all(self, account_id: str, body: bytes) -> ImportReport:
+    async def import_all(self, principal: "Principal", body: bytes) -> ImportReport:
         """Add every conversation of a file; one that cannot be read is skipped and reported.
+
+        What refers to documents that the principal may not read here is left out.
 
         Raises:
             InvalidInput: the file is not one that can be read at all.
         """
-        items, head = await asyncio.to_thread(_open_file, body)
-        places = await self._prepare_places(account_id, head)
+        items, head = await asyncio.to_thread(open_file, body)
+        places = await self._prepare_places(principal.account_id, head)
         imported = 0
         skipped: list[Skipped] = []
         for index, item in enumerate(items):
             try:
-                conversation = await asyncio.to_thread(_read_item, item, head is not None)
+                conversation = await asyncio.to_thread(read_item, item, head is not None)
+                known = await self._known(principal, conversation)
                 async with self._db.session() as session:
-                    await self._add(session, account_id, conversation, places)
+                    await self._add(session, principal.account_id, conversation, places, known)
                 imported += 1
             except ValueError as error:
-                skipped.append(Skipped(index=index, title=title_of(item), reason=_reason(error)))
+                skipped.append(Skipped(index=index, title=title_of(item), reason=reason(error)))
         return ImportReport(imported=imported, skipped=skipped)
+
+    async def _known(self, principal: "Principal", conversation: FileConversation) -> Known:
+        """What a conversation refers to, as far as it is here and the principal may read it."""
+        collections, documents = referred(conversation)
+        if self._documents is None or not (collections or documents):
+            return Known()
+        readable = {one.id for one in await self._documents.collections.all(principal)}
+        found = await self._documents.library.readable(principal, documents)
+        return Known(frozenset(collections & readable), frozenset(found))
 
     async def _json(self, session: AsyncSession, account_id: str, conversations: list[Conversation]) -> bytes:
         folder_ids = {conversation.folder_id for conversation in conversations}
@@ -119,12 +147,12 @@ class Transfer:
             select(Persona).where(Persona.account_id == account_id).order_by(Persona.id)
         )
         files = [
-            _file_conversation(conversation, await messages_of(session, account_id, conversation.id))
+            file_conversation(conversation, await messages_of(session, account_id, conversation.id))
             for conversation in conversations
         ]
         whole = document(
             [FileFolder(id=f.id, name=f.name, position=f.position) for f in folders if f.id in folder_ids],
-            [_file_persona(persona) for persona in personas if persona.id in persona_ids],
+            [file_persona(persona) for persona in personas if persona.id in persona_ids],
             files,
             utc_now(),
         )
@@ -134,7 +162,7 @@ class Transfer:
         """Folders with the same name and personas with the same text are used; others are made."""
         if head is None:
             return _Places({}, {})
-        used_folders, used_personas = _used(head)
+        used_folders, used_personas = used(head)
         async with self._db.session() as session:
             own_folders = list(await session.scalars(select(Folder).where(Folder.account_id == account_id)))
             by_name = {folder.name: folder.id for folder in own_folders}
@@ -165,16 +193,22 @@ class Transfer:
                 key = (persona.name, persona.system_prompt)
                 if key not in by_text:
                     by_text[key] = new_id("pers")
-                    session.add(_persona_row(account_id, by_text[key], persona))
+                    session.add(persona_row(account_id, by_text[key], persona))
                 personas[persona.id] = by_text[key]
         return _Places(folders, personas)
 
     async def _add(
-        self, session: AsyncSession, account_id: str, conversation: FileConversation, places: _Places
+        self,
+        session: AsyncSession,
+        account_id: str,
+        conversation: FileConversation,
+        places: _Places,
+        known: Known,
     ) -> None:
         messages = in_order(conversation.messages)
         ids = {message.id: new_id("msg") for message in sorted(messages, key=lambda m: m.created_at)}
         ids = _rising(ids, messages)
+        choice = known.choice(conversation.documents)
         row = Conversation(
             id=new_id("conv"),
             account_id=account_id,
@@ -184,6 +218,7 @@ class Transfer:
             persona_id=places.personas.get(conversation.persona or ""),
             sampling=conversation.sampling.to_json(),
             form=self._form(conversation),
+            documents=choice.model_dump() if choice is not None else None,
             pinned=conversation.pinned,
             active_leaf_id=None,
             created_at=conversation.created_at,
@@ -196,7 +231,10 @@ class Transfer:
         session.add(row)
         await session.flush()
         await self._index.put_title(session, row)
-        rows = [_message_row(message, row, ids) for message in messages]
+        rows = [
+            message_row(message, row, ids, known.grounds(message.grounds, message.content))
+            for message in messages
+        ]
         # Rows are written in the order in which they are added: parents first.
         session.add_all(rows)
         await session.flush()
@@ -233,145 +271,5 @@ def _rising(ids: Mapping[str, str], messages: list[FileMessage]) -> dict[str, st
     return moved
 
 
-def _open_file(body: bytes) -> tuple[list[Any], FileHead | None]:
-    """The conversations of a file, and the head of one of ours."""
-    try:
-        data = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise InvalidInput(
-            "the file is not valid JSON.", fix="Choose a file that a chat has exported."
-        ) from error
-    if isinstance(data, dict) and data.get("format") == "malmoi.chat":
-        return _open_own(data)
-    items = data if isinstance(data, list) else [data]
-    if not items or not any(looks_like_chatgpt(item) or looks_like_open_webui(item) for item in items):
-        raise InvalidInput(
-            "the file is none of the known exports.",
-            fix="Choose an export of this chat, ChatGPT's conversations.json, or an export of Open WebUI.",
-        )
-    return items, None
-
-
-def _open_own(data: dict[str, Any]) -> tuple[list[Any], FileHead]:
-    try:
-        head = FileHead.model_validate(data)
-    except ValidationError as error:
-        raise InvalidInput(f"the file is damaged: {_reason(error)}") from error
-    if head.version > VERSION:
-        raise InvalidInput(
-            f"the file has version {head.version}, but this program reads up to version {VERSION}.",
-            fix="Update Malmoi.",
-        )
-    return head.conversations, head
-
-
-def _read_item(item: Any, own: bool) -> FileConversation:
-    if own:
-        return FileConversation.model_validate(item)
-    if looks_like_chatgpt(item):
-        return read_chatgpt(item)
-    if looks_like_open_webui(item):
-        return read_open_webui(item)
-    raise ValueError("it is not a conversation")
-
-
-def _used(head: FileHead) -> tuple[set[Any], set[Any]]:
-    items = [item for item in head.conversations if isinstance(item, dict)]
-    folders = {item.get("folder") for item in items if isinstance(item.get("folder"), str)}
-    personas = {item.get("persona") for item in items if isinstance(item.get("persona"), str)}
-    return folders, personas
-
-
-def _reason(error: ValueError) -> str:
-    if isinstance(error, ValidationError):
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        return f"{where}: {first['msg']}"
-    return str(error)
-
-
 def _encode(data: Mapping[str, Any]) -> bytes:
     return json.dumps(data, ensure_ascii=False, indent=1).encode()
-
-
-def _file_conversation(conversation: Conversation, messages: list[Message]) -> FileConversation:
-    return FileConversation(
-        title=conversation.title,
-        folder=conversation.folder_id,
-        persona=conversation.persona_id,
-        model=conversation.model,
-        sampling=SamplingOptions.model_validate(conversation.sampling),
-        form=FileForm(**{key: conversation.form[key] for key in ("language", "values")})
-        if conversation.form is not None
-        else None,
-        pinned=conversation.pinned,
-        active_leaf=conversation.active_leaf_id,
-        created_at=conversation.created_at,
-        updated_at=conversation.updated_at,
-        messages=[_file_message(message) for message in messages],
-    )
-
-
-def _file_message(message: Message) -> FileMessage:
-    return FileMessage.model_validate(
-        {
-            "id": message.id,
-            "parent_id": message.parent_id,
-            "role": message.role,
-            "content": message.content,
-            "reasoning": message.reasoning,
-            # A reply that is being written, or waits for a yes, is a cut-off one in the file.
-            "status": "interrupted" if message.status in ("streaming", "waiting") else message.status,
-            "finish_reason": message.finish_reason,
-            "error": message.error,
-            "model": message.model,
-            "usage": message.usage,
-            "created_at": message.created_at,
-        }
-    )
-
-
-def _file_persona(persona: Persona) -> FilePersona:
-    return FilePersona(
-        id=persona.id,
-        name=persona.name,
-        description=persona.description,
-        system_prompt=persona.system_prompt,
-        model=persona.model,
-        sampling=SamplingOptions.model_validate(persona.sampling),
-    )
-
-
-def _persona_row(account_id: str, persona_id: str, persona: FilePersona) -> Persona:
-    now = utc_now()
-    return Persona(
-        id=persona_id,
-        account_id=account_id,
-        name=persona.name,
-        description=persona.description,
-        system_prompt=persona.system_prompt,
-        model=persona.model,
-        sampling=persona.sampling.to_json(),
-        created_at=now,
-        updated_at=now,
-    )
-
-
-def _message_row(message: FileMessage, conversation: Conversation, ids: Mapping[str, str]) -> Message:
-    return Message(
-        id=ids[message.id],
-        account_id=conversation.account_id,
-        conversation_id=conversation.id,
-        parent_id=ids[message.parent_id] if message.parent_id else None,
-        role=message.role,
-        content=message.content,
-        reasoning=message.reasoning,
-        status=message.status,
-        finish_reason=message.finish_reason,
-        error=message.error.model_dump() if message.error else None,
-        model=message.model,
-        usage=message.usage.model_dump() if message.usage else None,
-        client_id=None,
-        created_at=message.created_at,
-        saved_at=utc_now(),
-    )
