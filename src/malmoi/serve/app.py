@@ -24,6 +24,7 @@ from malmoi.serve.health import DrainGate, Health, draining_error, health_router
 from malmoi.serve.identity import Identity, authorize, check_may_listen, route_policies
 from malmoi.serve.identity.routes import identity_router
 from malmoi.serve.inference import Inference
+from malmoi.serve.mcp import McpEndpoint, mcp_router
 from malmoi.serve.metering import Metering
 from malmoi.serve.metrics import Metrics
 from malmoi.serve.models import Downloads, models_router
@@ -108,12 +109,13 @@ def create_app(
         ConfigError: settings contradict each other, or the database URL is wrong.
     """
     services = _build_services(settings, engines, catalog, database)
+    mcp = McpEndpoint(services)
     app = FastAPI(
         title="Malmoi",
         version=malmoi.__version__,
         description=_DESCRIPTION,
         dependencies=[Depends(authorize)],
-        lifespan=_lifespan(services, apps, owns_database=database is None),
+        lifespan=_lifespan(services, apps, mcp, owns_database=database is None),
         # FastAPI's own pages would be outside of `authorize`, and load scripts from other servers.
         openapi_url=None,
         docs_url=None,
@@ -132,6 +134,7 @@ def create_app(
     app.include_router(usage_router(services.db))
     app.include_router(documents_router(services.documents))
     app.include_router(skills_router(services.skills, settings.http))
+    app.include_router(mcp_router(mcp))
     for each in apps:
         app.include_router(each.router(services))
     if settings.http.docs:
@@ -211,7 +214,7 @@ def _body_limit(settings: ServeSettings) -> Callable[[Scope], int]:
 
 
 def _lifespan(
-    services: Services, apps: Sequence[App], *, owns_database: bool
+    services: Services, apps: Sequence[App], mcp: McpEndpoint, *, owns_database: bool
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -233,6 +236,7 @@ def _lifespan(
             stack.push_async_callback(services.documents.close)
             await services.skills.start()
             stack.push_async_callback(services.skills.close)
+            stack.push_async_callback(mcp.close)
             for each in apps:
                 await each.start(services)
                 stack.push_async_callback(each.stop)

@@ -227,6 +227,10 @@ class Inference:
         async with self._engines.lease(self._engines.resolve(model)) as engine:
             return engine.info
 
+    def guard(self, principal: Principal, model: str = "") -> Guard:
+        """The guard that holds for a caller's requests to a model."""
+        return self._guards.of(self._engines.resolve(model), principal)
+
     def abort_all(self) -> None:
         """End every request under way, and every new one, with `EngineUnavailable`: the server stops."""
         self._aborting.set()

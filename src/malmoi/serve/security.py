@@ -46,12 +46,13 @@ _DATA_POLICY = "default-src 'none'; frame-ancestors 'none'"
 _CORS_METHODS = "GET, POST, PUT, PATCH, DELETE"
 _CORS_HEADERS = (
     "authorization, content-type, accept, last-event-id, x-api-key, x-ncp-clovastudio-api-key, "
-    "x-ncp-clovastudio-request-id, x-request-id, x-malmoi-csrf"
+    "x-ncp-clovastudio-request-id, x-request-id, x-malmoi-csrf, "
+    "mcp-protocol-version, mcp-session-id, mcp-method, mcp-name"
 )
 _CORS_EXPOSED = (
     "retry-after, x-request-id, x-ratelimit-limit-requests, x-ratelimit-remaining-requests, "
     "x-ratelimit-reset-requests, x-ratelimit-limit-tokens, x-ratelimit-remaining-tokens, "
-    "x-ratelimit-reset-tokens"
+    "x-ratelimit-reset-tokens, mcp-session-id"
 )
 
 
