@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
-from sqlalchemy import CursorResult, select, update
+from sqlalchemy import CursorResult, and_, or_, select, update
 
 from malmoi.assist.skills.operation import File
 from malmoi.assist.skills.routing import Before
 from malmoi.assist.skills.running import RunState
-from malmoi.core.errors import Conflict, NotFound
+from malmoi.core.errors import Conflict, InvalidInput, NotFound
 from malmoi.engine.base import Usage
 from malmoi.serve.db import new_id, utc_now
 from malmoi.serve.skills.covering import covered
@@ -294,14 +294,28 @@ class SkillRuns:
     async def audited(
         self, account_id: str | None, *, limit: int, before: str | None = None
     ) -> list[SkillAudit]:
-        """Rows of the audit, newest first; of one account, or (None) of all."""
-        query = select(SkillAudit).order_by(SkillAudit.at.desc(), SkillAudit.id.desc()).limit(limit)
+        """Rows of the audit, newest first; of one account, or (None) of all.
+
+        Args:
+            account_id: whose calls.
+            limit: most rows.
+            before: the id of the last row of the page before.
+
+        Raises:
+            InvalidInput: `before` is no row of this audit.
+        """
+        at, row_id = SkillAudit.at, SkillAudit.id
+        query = select(SkillAudit)
         if account_id is not None:
             query = query.where(SkillAudit.account_id == account_id)
-        if before is not None:
-            query = query.where(SkillAudit.id < before)
         async with self._db.reading() as session:
-            return list((await session.execute(query)).scalars())
+            if before is not None:
+                last = await session.scalar(query.where(row_id == before))
+                if last is None:
+                    raise InvalidInput(f"there is no row {before!r}.", field="before")
+                query = query.where(or_(at < last.at, and_(at == last.at, row_id < last.id)))
+            rows = await session.scalars(query.order_by(at.desc(), row_id.desc()).limit(limit))
+            return list(rows)
 
     async def _own(
         self, session: Any, account_id: str, run_id: str, *, for_update: bool = False
