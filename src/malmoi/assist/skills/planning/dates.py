@@ -47,7 +47,8 @@ def find_clocks(text: str) -> list[Value]:
 def find_spans(text: str) -> list[Value]:
     """Lengths in days: "2박 3일" is three days (and two nights), "사흘 동안" three."""
     words = load_words()
-    named = rf"({words.pattern('spans')})(?=\s*(?:동안|간|만|$|[\s,.]))(?!\s*(?:뒤|후|전))"
+    # "하루 8만원" is a price.
+    named = rf"({words.pattern('spans')})(?=\s*(?:동안|간|만|짜리|$|[\s,.]))(?!\s*(?:뒤|후|전|종일|에?\s*\d))"
     counted = r"(\d{1,3})\s*(?:일\s*(?:동안|간)|days?\b(?!\s+(?:ago|later|after)))"
     nights = r"(\d{1,2})\s*(?:박(?!\s*\d)|nights?\b)"
     both = r"\d{1,2}\s*박\s*(\d{1,2})\s*일"

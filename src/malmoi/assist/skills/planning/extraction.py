@@ -6,6 +6,7 @@ from datetime import date, datetime, timedelta
 
 from malmoi.assist.skills.planning.dates import find_clocks, find_dates, find_spans, ranges
 from malmoi.assist.skills.planning.numbers import find_numbers
+from malmoi.assist.skills.planning.periods import find_durations, find_month_ends, find_periods
 from malmoi.assist.skills.planning.value import Value, ValueKind, unclaimed
 
 _LONGEST = 4000
@@ -26,10 +27,14 @@ class Found:
     Attributes:
         values: all of them.
         range: the first and last day, where the query names a time that lasts.
+        periods: weeks, months and weekends; a day of theirs may be among the values as well.
+        minutes: how long something takes; the hours are among the values as well.
     """
 
     values: tuple[Value, ...]
     range: tuple[str, str] | None
+    periods: tuple[Value, ...] = ()
+    minutes: tuple[Value, ...] = ()
 
     def of(self, kind: ValueKind) -> list[Value]:
         """The values of one kind."""
@@ -52,7 +57,7 @@ def extract(text: str, now: datetime) -> Found:
     exact += [
         Value("url", match[0].rstrip(".,!?"), match.start(), match.end()) for match in _URL.finditer(text)
     ]
-    timed = [*find_dates(text, now), *find_clocks(text), *find_spans(text)]
+    timed = [*find_dates(text, now), *find_month_ends(text, now), *find_clocks(text), *find_spans(text)]
     # What is written out as a date or an address is no number, and what is in quotes is nothing else.
     values = unclaimed([*quoted, *exact])
     taken = [(one.start, one.end) for one in values]
@@ -62,7 +67,12 @@ def extract(text: str, now: datetime) -> Found:
         values += chosen
         taken += [(one.start, one.end) for one in chosen]
     values.sort(key=lambda one: one.start)
-    return Found(tuple(values), _range(text, values))
+    kept = [(one.start, one.end) for one in values if one.kind in ("quoted", "email", "url")]
+    others = [
+        tuple(unclaimed([one for one in some if all(one.end <= s or one.start >= e for s, e in kept)]))
+        for some in (find_periods(text, now), find_durations(text))
+    ]
+    return Found(tuple(values), _range(text, values), *others)
 
 
 def _range(text: str, values: list[Value]) -> tuple[str, str] | None:

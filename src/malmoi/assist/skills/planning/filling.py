@@ -7,14 +7,15 @@ from typing import Any
 
 from malmoi.assist.skills.operation import Operation
 from malmoi.assist.skills.planning.extraction import Found
-from malmoi.assist.skills.planning.value import Value
+from malmoi.assist.skills.planning.shown import meant, named_ids, ordinal
+from malmoi.assist.skills.planning.timing import Times, form_of
 from malmoi.assist.skills.planning.words import load_words
 
-_START = re.compile(r"start|from|begin|check_?in|pick_?up|since|depart", re.IGNORECASE)
-_END = re.compile(r"end|until|till|check_?out|return|drop|^to$|_to$|by$", re.IGNORECASE)
 _DOCUMENT = re.compile(r"^(document|document_id|file|file_id)$", re.IGNORECASE)
+_ID = re.compile(r"_(?:id|uid|uuid|number|no)$", re.IGNORECASE)
 _PRICES = frozenset({"price", "cost", "fee", "rate", "per", "amount"})
 _PARTICLES = re.compile(r"[가-힣]")
+_BEFORE_QUOTES = 14  # characters between a quotation and the word that says what it is
 
 
 def fill(
@@ -23,6 +24,7 @@ def fill(
     found: Found,
     now: datetime,
     documents: Sequence[tuple[str, str]] = (),
+    turns: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The arguments that are sure.
 
@@ -32,22 +34,65 @@ def fill(
         found: the values in it.
         now: for the zone of times.
         documents: `(id, title)` of what is at hand.
+        turns: what was shown before, oldest first.
     """
     properties = operation.parameters.get("properties", {})
-    arguments: dict[str, Any] = dict(_enums(properties, query))
-    arguments |= _dates(properties, found, now, operation.parameters.get("required", ()))
+    required = operation.parameters.get("required", ())
+    arguments: dict[str, Any] = dict(_enums(properties, query)) | dict(_flags(properties, query))
+    identity, shown = _id(properties, required, query, turns)
+    arguments |= identity
+    arguments |= Times(properties, required, query, found, now, shown).filled()
+    if arguments.get("all_day") is True and "start" in properties and len(found.of("date")) == 1:
+        arguments.setdefault("start", found.of("date")[0].value)
     for kind, form in (("email", "email"), ("url", "uri")):
-        names = [name for name, one in properties.items() if _form(one) == form]
+        names = [name for name, one in properties.items() if form_of(one) == form]
         values = found.of(kind)  # type: ignore[arg-type]
         if len(names) == 1 and len(values) == 1:
             arguments[names[0]] = values[0].value
-    arguments |= _numbers(properties, found, arguments)
+    arguments |= _addresses(properties, required, found)
+    arguments |= _numbers(properties, found, arguments, query)
+    arguments |= _quotations(properties, required, query, found, arguments)
     for name in properties:
         if _DOCUMENT.match(name):
             chosen = _document(query, documents)
             if chosen is not None:
                 arguments[name] = chosen
     return arguments
+
+
+def may_be_said(name: str, schema: Any, query: str, found: Found, *, is_required: bool) -> bool:
+    """Whether a query may hold a value for an argument that code has not filled; only then a model looks.
+
+    Args:
+        name: of the argument.
+        schema: of the argument.
+        query: what the person says, with what was said before where that matters.
+        found: the values in it.
+        is_required: what must be known is always looked for.
+    """
+    if is_required or not isinstance(schema, Mapping):
+        return True
+    if not _is_near(schema, query):
+        return False
+    words = schema.get("x-malmoi-words")
+    kind = _kind(schema)
+    if kind == "boolean":
+        return not isinstance(words, Mapping)
+    if _is_number(schema):
+        return bool(found.of("number") or found.of("days") or found.minutes)
+    if form_of(schema) in ("date", "date-time", "moment", "none"):
+        return bool(found.of("date") or found.periods or found.of("days"))
+    if form_of(schema) == "time":
+        return bool(found.of("time"))
+    return not ("enum" in schema and isinstance(words, Mapping))
+
+
+def _is_near(schema: Mapping[str, Any], query: str) -> bool:
+    """Whether a word is said by which an argument is known; True where it has none."""
+    words = schema.get("x-malmoi-near")
+    return not isinstance(words, list) or any(
+        re.search(word, query, re.IGNORECASE) for word in _strings(words)
+    )
 
 
 def _enums(properties: Mapping[str, Any], query: str) -> Iterator[tuple[str, Any]]:
@@ -58,19 +103,69 @@ def _enums(properties: Mapping[str, Any], query: str) -> Iterator[tuple[str, Any
         if not isinstance(values, list):
             continue
         words = schema.get("x-malmoi-words", {})
-        hits = [
-            value
+        said = {
+            value: [word for word in [value, *_strings(words.get(value, []))] if _names(query, word)]
             for value in values
             if isinstance(value, str)
-            and any(_names(query, word) for word in [value, *_strings(words.get(value, []))])
+        }
+        hits = [value for value, own in said.items() if own]
+        # "소형 SUV" names "SUV" as well, "다음 소수" names "소수": the longer one is meant.
+        hits = [
+            one
+            for one in hits
+            if not any(
+                one != other
+                and (one in other or all(any(a != b and a in b for b in said[other]) for a in said[one]))
+                for other in hits
+            )
         ]
-        # "소형 SUV" names "SUV" as well: the longer one is meant.
-        hits = [one for one in hits if not any(one != other and one in other for other in hits)]
         if len(hits) == 1:
             named[name] = hits
     for name, hits in named.items():
         if sum(hits == other for other in named.values()) == 1:
             yield name, hits[0]
+
+
+def _flags(properties: Mapping[str, Any], query: str) -> Iterator[tuple[str, bool]]:
+    """Yes or no, where a word for it is said."""
+    for name, schema in properties.items():
+        words = schema.get("x-malmoi-words") if isinstance(schema, Mapping) else None
+        if _kind(schema) != "boolean" or not isinstance(words, Mapping):
+            continue
+        told = [
+            value == "true"
+            for value in ("true", "false")
+            if any(_names(query, word) for word in _strings(words.get(value)))
+        ]
+        if told:
+            yield name, told[0] if len(told) == 1 else False
+
+
+def _id(
+    properties: Mapping[str, Any], required: Sequence[str], query: str, turns: Sequence[str]
+) -> tuple[dict[str, Any], str]:
+    """The one id that is needed, and what was shown with it."""
+    names = [name for name, one in properties.items() if _ID.search(name) and _kind(one) == "string"]
+    needed = [name for name in names if name in required] or names
+    if len(needed) != 1:
+        return {}, ""
+    thing = meant(query, turns)
+    own = named_ids(query)
+    if len(own) == 1 and not (thing is not None and own[0].isdigit() and ordinal(query) is not None):
+        around = next((turn for turn in reversed(turns) if own[0] in turn), "")
+        return {needed[0]: own[0]}, around
+    if own and not own[0].isdigit():
+        return {}, ""
+    if thing is None:
+        return {}, ""
+    around = next((turn for turn in reversed(turns) if thing.id in turn), "")
+    return {needed[0]: thing.id}, _about(thing.text, around)
+
+
+def _about(text: str, around: str) -> str:
+    """What was shown of one thing: its own words, with the day that a whole list is of."""
+    head = around.split("\n")[0]
+    return text if re.search(r"\d\s*[월/]|\d{4}-|[A-Z][a-z]+ \d", text) else f"{head}\n{text}"
 
 
 def _strings(value: Any) -> list[str]:
@@ -82,76 +177,63 @@ def _names(query: str, word: str) -> bool:
     if not word.strip():
         return False
     if _PARTICLES.search(word):
-        return re.search(rf"(?<![가-힣]){re.escape(word)}", query) is not None
+        spaced = r"\s?".join(re.escape(part) for part in word.split())
+        return re.search(rf"(?<![가-힣]){spaced}", query) is not None
     plain = word.replace("_", " ")
     return re.search(rf"(?<![A-Za-z0-9]){re.escape(plain)}(?![A-Za-z0-9])", query, re.IGNORECASE) is not None
 
 
-def _dates(
-    properties: Mapping[str, Any], found: Found, now: datetime, required: Sequence[str]
+def _addresses(properties: Mapping[str, Any], required: Sequence[str], found: Found) -> dict[str, Any]:
+    """A list of e-mail addresses, all of them to the one argument that must have some."""
+    values = [str(one.value) for one in found.of("email")]
+    names = [
+        name
+        for name, one in properties.items()
+        if _kind(one) == "array"
+        and isinstance(one.get("items"), Mapping)
+        and form_of(one["items"]) == "email"
+    ]
+    needed = [name for name in names if name in required] or names
+    return {needed[0]: values} if len(needed) == 1 and len(values) == 1 else {}
+
+
+def _numbers(
+    properties: Mapping[str, Any], found: Found, taken: Mapping[str, Any], query: str
 ) -> dict[str, Any]:
-    days, clocks = found.of("date"), found.of("time")
-    arguments: dict[str, Any] = {}
-    by_form: dict[str, list[str]] = {}
-    for name, schema in properties.items():
-        by_form.setdefault(_form(schema), []).append(name)
-    for form in ("date", "date-time"):
-        names = by_form.get(form, [])
-        starts = [name for name in names if _START.search(name)]
-        ends = [name for name in names if _END.search(name) and name not in starts]
-        if len(names) == 1 and len(days) == 1 and found.range is None and not ends:
-            made = _moment(form, str(days[0].value), clocks, now)
-            if made is not None:
-                arguments[names[0]] = made
-        elif len(starts) == 1 and len(ends) == 1 and form == "date" and found.range is not None:
-            arguments[starts[0]], arguments[ends[0]] = found.range
-        elif form == "date" and len(days) == 1:
-            needed = [name for name in names if name in required]
-            if len(needed) == 1 and not ends:  # "until Christmas": the day it is about, not where it starts
-                arguments[needed[0]] = days[0].value
-            elif len(starts) == 1 and len(names) == 1 + len(ends) <= 2:
-                arguments[starts[0]] = days[0].value
-    moments = [name for name in by_form.get("moment", []) if _START.search(name)]
-    if len(moments) == 1 and len(days) == 1 and len(clocks) == 1:
-        arguments[moments[0]] = f"{days[0].value}T{clocks[0].value}"
-    names = by_form.get("time", [])
-    if len(names) == 1 and len(clocks) == 1:
-        arguments[names[0]] = clocks[0].value
-    return arguments
-
-
-def _moment(form: str, day: str, clocks: Sequence[Value], now: datetime) -> str | None:
-    if form == "date":
-        return day
-    if len(clocks) != 1:
-        return None
-    told = datetime.fromisoformat(f"{day}T{clocks[0].value}:00")
-    return told.replace(tzinfo=now.tzinfo).isoformat()
-
-
-def _numbers(properties: Mapping[str, Any], found: Found, taken: Mapping[str, Any]) -> dict[str, Any]:
     """A number goes to the one argument that counts what it counts."""
     units = load_words().of("units")
     arguments: dict[str, Any] = {}
+    lengths = list(dict.fromkeys(int(one.value) for one in found.minutes))
     for value in [*found.of("number"), *found.of("days")]:
-        unit = value.unit
+        unit, number = value.unit, value.value
         if not unit:
             continue
-        number = value.value
-        if unit == "nights" and value.kind == "days":
-            number = int(value.value) - 1
-        names = [
-            name
-            for name, schema in properties.items()
-            if name not in taken and _is_number(schema) and _counts(name, schema, unit, units[unit])
-        ]
-        same = [one for one in found.values if one.unit == unit]
-        if (
-            len(names) == 1
-            and len(same) == 1
-            and (isinstance(number, int) or _kind(properties[names[0]]) == "number")
-        ):
-            arguments[names[0]] = number
+        own = [unit]
+        if value.kind == "days":
+            own = ["nights", "days"] if unit == "nights" else ["days"]
+        for one in own:
+            names = [
+                name
+                for name, schema in properties.items()
+                if name not in taken and _is_number(schema) and _counts(name, schema, one, units[one])
+            ]
+            same = [other for other in found.values if other.unit == unit]
+            counted = int(number) - 1 if value.kind == "days" and one == "nights" else number
+            if (
+                len(names) == 1
+                and len({other.value for other in same}) == 1
+                and (isinstance(counted, int) or _kind(properties[names[0]]) == "number")
+            ):
+                arguments[names[0]] = counted
+    for name, schema in properties.items():
+        if name in taken or not _is_number(schema):
+            continue
+        if len(lengths) == 1 and _counts(name, schema, "minutes", units["minutes"]):
+            arguments[name] = lengths[0]
+        elif schema.get("x-malmoi-unit") == "place":
+            place = ordinal(query)
+            if place is not None and place >= 0 and _is_near(schema, query):
+                arguments[name] = place + 1
     return arguments
 
 
@@ -162,8 +244,51 @@ def _counts(name: str, schema: Mapping[str, Any], unit: str, words: Sequence[str
     parts = set(re.split(r"[_\W]+", name.lower()))
     if parts & _PRICES and unit not in ("won", "dollars"):
         return False  # "price_per_day" counts no days
+    if name == "limit":
+        return unit == "pieces"
     plural = [word for word in words if word.isascii() and word.endswith("s")]
     return unit in parts or any(word in parts for word in plural)
+
+
+def _quotations(
+    properties: Mapping[str, Any],
+    required: Sequence[str],
+    query: str,
+    found: Found,
+    taken: Mapping[str, Any],
+) -> dict[str, Any]:
+    """What is in quotes, by the word before it; one alone is the one text that is needed."""
+    values = found.of("quoted")
+    texts = [
+        name
+        for name, one in properties.items()
+        if name not in taken
+        and _kind(one) == "string"
+        and not form_of(one)
+        and "enum" not in one
+        and not _ID.search(name)
+        and not _DOCUMENT.match(name)
+    ]
+    arguments: dict[str, Any] = {}
+    for value in values:
+        before = query[max(0, value.start - _BEFORE_QUOTES) : value.start - 1]
+        near = [
+            (max(place), name)
+            for name in texts
+            if (
+                place := [
+                    match.start()
+                    for word in _strings(properties[name].get("x-malmoi-near"))
+                    for match in re.finditer(word, before, re.IGNORECASE)
+                ]
+            )
+        ]
+        if near:
+            arguments[max(near)[1]] = value.value
+    needed = [name for name in texts if name in required]
+    if len(values) == 1 and len(needed) == 1 and not arguments:
+        return {needed[0]: values[0].value}
+    return arguments
 
 
 def _document(query: str, documents: Sequence[tuple[str, str]]) -> str | None:
@@ -173,16 +298,6 @@ def _document(query: str, documents: Sequence[tuple[str, str]]) -> str | None:
     if len(named) == 1:
         return named[0]
     return documents[0][0] if len(documents) == 1 else None
-
-
-def _form(schema: Any) -> str:
-    """What a text is: its format, or what `x-malmoi-form` says where no format holds.
-
-    "moment" is a day and a time without a zone; "none" is nothing that can be told from the words alone.
-    """
-    if not isinstance(schema, Mapping):
-        return ""
-    return str(schema.get("x-malmoi-form") or schema.get("format", ""))
 
 
 def _kind(schema: Any) -> str:

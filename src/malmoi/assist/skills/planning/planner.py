@@ -17,7 +17,8 @@ import jsonschema
 from malmoi.assist.skills.loading import LoadedSkill, title_of
 from malmoi.assist.skills.operation import Operation
 from malmoi.assist.skills.planning.extraction import Found, extract
-from malmoi.assist.skills.planning.filling import fill
+from malmoi.assist.skills.planning.filling import fill, may_be_said
+from malmoi.assist.skills.planning.reading import read_arguments
 from malmoi.assist.skills.planning.telling import label_of, listed, prompt, say
 from malmoi.assist.skills.planning.thinking import SkillModel, Spent, think
 from malmoi.assist.skills.routing import Demonstration
@@ -132,17 +133,14 @@ class Planner:
         if shown is not None:
             sources: dict[str, ArgumentSource] = dict.fromkeys(shown, "demonstration")
             return _checked(skill, operation, request.language, dict(shown), sources)
-        found = self._extracted(request.query, request.now)
-        arguments = fill(operation, request.query, found, request.now, request.documents)
-        if request.earlier:
-            before = self._extracted(request.earlier, request.now)
-            arguments = fill(operation, request.earlier, before, request.now) | arguments
-            found = Found((*before.values, *found.values), found.range or before.range)
+        found, arguments = self._filled(skill, operation, request)
         sources = dict.fromkeys(arguments, "query")
+        required = operation.parameters.get("required", ())
+        said = _said(request)
         left = {
             name: schema
             for name, schema in operation.parameters.get("properties", {}).items()
-            if name not in arguments
+            if name not in arguments and may_be_said(name, schema, said, found, is_required=name in required)
         }
         if left and self.model is not None:
             told = await self._ask_model(self.model, skill, operation, request, found, arguments, left)
@@ -203,6 +201,27 @@ class Planner:
         answer = await self._json(self.model, chat, schema, 60)
         name = answer.get("operation")
         return name if isinstance(name, str) and name in reads else None
+
+    def _filled(
+        self, skill: LoadedSkill, operation: Operation, request: PlanRequest
+    ) -> tuple[Found, dict[str, Any]]:
+        """What the query says, and the arguments that are sure; with the query before where need be."""
+        found = self._extracted(request.query, request.now)
+        shown = [message.content for message in request.turns if message.role == "assistant"]
+        arguments = fill(operation, request.query, found, request.now, request.documents, shown)
+        arguments |= read_arguments(skill.provider, operation.name, request.query, request.now)
+        if not request.earlier:
+            return found, arguments
+        before = self._extracted(request.earlier, request.now)
+        earlier = fill(operation, request.earlier, before, request.now, request.documents)
+        earlier |= read_arguments(skill.provider, operation.name, request.earlier, request.now)
+        both = Found(
+            (*before.values, *found.values),
+            found.range or before.range,
+            (*before.periods, *found.periods),
+            (*before.minutes, *found.minutes),
+        )
+        return both, earlier | arguments
 
     def _extracted(self, text: str, now: datetime) -> Found:
         if text not in self._found:
@@ -335,16 +354,17 @@ def _checked(
 
 def _is_grounded(name: str, schema: Any, value: Any, request: PlanRequest, found: Found) -> bool:
     """Whether a value that must come from somewhere does: the model may not make up addresses or ids."""
-    form = str(schema.get("format", "")) if isinstance(schema, Mapping) else ""
-    if not isinstance(value, str) or (isinstance(schema, Mapping) and "enum" in schema):
+    told = schema if isinstance(schema, Mapping) else {}
+    forms = {told.get("format"), told.get("x-malmoi-form")}
+    if not isinstance(value, str) or "enum" in told:
         return True
-    if form in ("date", "date-time", "time"):
+    if forms & {"date", "date-time", "time", "moment"}:
         days = {str(one.value) for one in (*found.of("date"), *found.of("time"))}
         if found.range is not None:
             days |= set(found.range)
         said = _said(request)
         return any(day in value for day in days) or value[:10] in said or _has_digits_of(value, said)
-    if form in ("email", "uri", "uuid") or _MUST_BE_SHOWN.search(name):
+    if forms & {"email", "uri", "uuid"} or _MUST_BE_SHOWN.search(name):
         known = {document for document, _ in request.documents}
         return value in known or value.casefold() in _said(request).casefold()
     return True

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-ValueKind: TypeAlias = Literal["date", "time", "days", "number", "email", "url", "quoted"]
+ValueKind: TypeAlias = Literal["date", "time", "days", "period", "number", "email", "url", "quoted"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,7 +12,8 @@ class Value:
 
     Attributes:
         kind: what it is.
-        value: a date as "2026-11-23", a time as "15:30", days and numbers as numbers, else text.
+        value: a date as "2026-11-23", a time as "15:30", days and numbers as numbers, a
+            period as its first and last day ("2026-11-23/2026-11-29"), else text.
         start: where its words begin.
         end: behind them.
         unit: of a number: what is counted, as `words.toml` calls it.

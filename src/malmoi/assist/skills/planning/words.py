@@ -37,7 +37,10 @@ def load_words() -> Words:
 def any_of(words: Iterable[str]) -> str:
     """A pattern for any of these words; English ones only where they stand alone."""
     parts = [
-        rf"\b{re.escape(word)}\b" if word.isascii() and word.replace(" ", "").isalpha() else re.escape(word)
+        # Digits may stand before a word ("2km"), letters may not.
+        rf"(?<![A-Za-z]){re.escape(word)}(?![A-Za-z\d])"
+        if word.isascii() and word.replace(" ", "").isalpha()
+        else re.escape(word)
         for word in sorted(words, key=len, reverse=True)
     ]
     return "(?:" + "|".join(parts) + ")"

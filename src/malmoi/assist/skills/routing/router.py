@@ -28,6 +28,7 @@ _SHORT = 40  # characters; a longer query says itself what it is about
 _FOLLOWING = 0.9  # how much less a query counts that is understood only with the one before
 _NOW = 0.75  # how much of the choice among operations a query has that is understood with the one before
 _LONGEST = 2000
+_CLEAR = 0.8  # probability of the skill from which a part of a query stands for itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,11 @@ class Routing:
     query: str
     demonstrations: tuple[Demonstration, ...] = ()
     is_sure: bool = True
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether there is an operation, with a lead, of a skill that is meant almost certainly."""
+        return self.choice is not None and self.is_sure and self.choice.score >= _CLEAR
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, for the trace."""

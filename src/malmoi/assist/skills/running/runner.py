@@ -220,7 +220,8 @@ class _Run:
         parts = clauses(request.query)
         routings = [await self._routed(part) for part in parts]
         chosen = {(one.choice.skill, one.choice.operation) for one in routings if one.choice is not None}
-        if len(parts) > 1 and (len(chosen) < len(parts) or any(one.choice is None for one in routings)):
+        # A part that is not clearly for something of its own is no second wish.
+        if len(parts) > 1 and (len(chosen) < len(parts) or not all(one.is_clear for one in routings)):
             parts = [request.query]
             routings = [await self._routed(request.query)]
         for part, routing in zip(parts, routings, strict=True):

@@ -7,7 +7,7 @@ from typing import Any
 
 
 def with_wording(document: dict[str, Any], part: str) -> dict[str, Any]:
-    """The document itself, with `x-malmoi-title`, `-words` and `-unit` in its schemas.
+    """The document itself, with `x-malmoi-title`, `-words`, `-unit` and `-near` in its schemas.
 
     Args:
         document: of one part of the sandbox; it is changed.
@@ -20,8 +20,9 @@ def with_wording(document: dict[str, Any], part: str) -> dict[str, Any]:
         if said is None:
             continue
         schema["x-malmoi-title"] = said["title"]
-        if "unit" in said:
-            schema["x-malmoi-unit"] = said["unit"]
+        for hint in ("unit", "near"):
+            if hint in said:
+                schema[f"x-malmoi-{hint}"] = said[hint]
         words = {
             value: said["words"][value] for value in schema.get("enum", ()) if value in said.get("words", {})
         }

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 
 from malmoi.assist.skills.limits import SkillLimits
+from malmoi.assist.skills.planning.reading import read_arguments
 from malmoi.assist.skills.routing import Before, Embed, Router, Routing
 from malmoi.assist.skills.running import RunRequest, SkillRunner
 from malmoi.assist.skills.running.events import Planned, Routed
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from malmoi.assist.skills.loading import LoadedSkill
-    from malmoi.assist.skills.operation import CallContext, Operation, Result
+    from malmoi.assist.skills.operation import CallContext, Operation, Provider, Result
     from malmoi.assist.skills.planning import Plan
     from malmoi.assist.skills.planning.thinking import SkillModel
     from malmoi.serve.skills.evaluation.queries import Query
@@ -101,10 +102,14 @@ class Outcome:
 
 
 class _NeverCalled:
-    """In the place of a skill's provider: nothing is called in an evaluation."""
+    """In the place of a skill's provider: it reads queries as that one does, and calls nothing."""
 
-    def __init__(self, operations: Sequence[Operation]) -> None:
+    def __init__(self, operations: Sequence[Operation], provider: Provider) -> None:
         self._operations = operations
+        self._provider = provider
+
+    def read_query(self, operation: str, query: str, now: datetime) -> Mapping[str, Any]:
+        return read_arguments(self._provider, operation, query, now)
 
     async def operations(self) -> Sequence[Operation]:
         return self._operations
@@ -187,7 +192,7 @@ async def evaluate(
         on_done: called after each query.
     """
     domains = {one.name: one.skill.manifest.domain for one in skills}
-    silent = {one.name: replace(one, provider=_NeverCalled(one.operations)) for one in skills}
+    silent = {one.name: replace(one, provider=_NeverCalled(one.operations, one.provider)) for one in skills}
     runner = SkillRunner(router, _NoApprovals(), limits=replace(_LONG, skills=max(2, len(skills))))
     on = {one.id: skills_for(one, domains, setting, seed=seed) for one in queries}
     found: dict[str, Outcome] = {}

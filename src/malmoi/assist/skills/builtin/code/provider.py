@@ -1,6 +1,9 @@
 """Python code in a sandbox that reads nobody's files, reaches no network and takes no more than its share."""
 
+import ast
+import re
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from malmoi.assist.skills.builtin.code.picture import draw
@@ -12,6 +15,8 @@ from malmoi.core.sandbox import Limits, SandboxFailed, run_async
 
 _MOST_CELLS = 200_000
 _SHOWN = 1500
+_FENCED = re.compile(r"```(?:python|py)?\s*\n(.*?)```", re.DOTALL)
+_TICKED = re.compile(r"(?<!`)`([^`\n]{3,500})`(?!`)")
 
 
 class CodeProvider(DescribedProvider):
@@ -31,6 +36,14 @@ class CodeProvider(DescribedProvider):
             output_bytes=4 << 20,
             confined=True,
         )
+
+    def read_query(self, operation: str, query: str, now: datetime) -> Mapping[str, Any]:
+        """A program that stands in the query itself: between backticks, or in lines of its own."""
+        fenced = _FENCED.findall(query) or _TICKED.findall(query)
+        if len(fenced) == 1:
+            return {"code": fenced[0].strip()}
+        _, _, below = query.partition("\n")
+        return {"code": below.strip()} if _is_python(below) else {}
 
     async def _run(self, arguments: Mapping[str, Any], context: CallContext) -> Result:
         language = context.language
@@ -109,3 +122,13 @@ def _unfenced(code: str) -> str:
 
 def _text(value: Any) -> str:
     return value[:25_000] if isinstance(value, str) else ""
+
+
+def _is_python(text: str) -> bool:
+    """Whether lines are a program; a word alone is none."""
+    if not re.search(r"[=(]", text):
+        return False
+    try:
+        return bool(ast.parse(text.strip()).body)
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        return False

@@ -1,11 +1,12 @@
 """Public holidays, working days and the lunar calendar, without a model and without a network."""
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from malmoi.assist.skills.builtin.described import Deed, DescribedProvider
 from malmoi.assist.skills.builtin.holidays import days
+from malmoi.assist.skills.builtin.holidays.asked import read_query
 from malmoi.assist.skills.builtin.holidays.days import LunarDate
 from malmoi.assist.skills.builtin.refusals import SkillRefused, refusal
 from malmoi.assist.skills.operation import CallContext, Card, Result
@@ -29,6 +30,10 @@ class HolidaysProvider(DescribedProvider):
             "solar_terms": self._terms,
         }
         super().__init__(__package__, deeds)
+
+    def read_query(self, operation: str, query: str, now: datetime) -> Mapping[str, Any]:
+        """The arguments that a sentence gives in so many words."""
+        return read_query(operation, query, now)
 
     async def call(self, operation: str, arguments: Mapping[str, Any], context: CallContext) -> Result:
         """Look it up; days that no table has are refused as well.

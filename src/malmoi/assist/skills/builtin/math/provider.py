@@ -1,10 +1,12 @@
 """Mathematics without a model: read, worked out and said by code."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from functools import partial
 from typing import Any
 
 from malmoi.assist.skills.builtin.described import DescribedProvider, described_operations
+from malmoi.assist.skills.builtin.math.asked import read_query
 from malmoi.assist.skills.builtin.refusals import SkillRefused
 from malmoi.assist.skills.operation import CallContext, Card, Result
 from malmoi.core.errors import InvalidInput
@@ -19,6 +21,10 @@ class MathProvider(DescribedProvider):
     def __init__(self) -> None:
         names = [one.name for one in described_operations(__package__)]
         super().__init__(__package__, {name: partial(self._work, name) for name in names})
+
+    def read_query(self, operation: str, query: str, now: datetime) -> Mapping[str, Any]:
+        """The arguments that a sentence gives in so many words: formulas, points, quantities."""
+        return read_query(operation, query)
 
     async def _work(self, operation: str, arguments: Mapping[str, Any], context: CallContext) -> Result:
         language = context.language
