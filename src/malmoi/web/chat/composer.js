@@ -11,6 +11,7 @@ import { begunHere, live, send, sendFailure, stop, waiting } from './conversatio
 import { readDraft, writeDraft } from './drafts.js';
 import { SendFailure } from './send-failure.js';
 import { ModelNote } from './model-note.js';
+import { SkillChips, SkillPicker } from './skill-picker.js';
 
 /** @param {HTMLTextAreaElement} box */
 function fit(box) {
@@ -71,19 +72,26 @@ export function Composer() {
     writeDraft(current.value?.id ?? null, element.value);
     if (sendFailure.value && element.value !== sendFailure.value.draft) sendFailure.value = null;
   };
+  /** @param {string} text */
+  const onExample = (text) => {
+    fill(text);
+    writeDraft(current.value?.id ?? null, text);
+    box.current?.focus();
+  };
   const busy = Boolean(live.value);
   const name = chosenModel.value?.title ?? '';
   return html`
     <div class="composer-area">
       <${SendFailure} onRetry=${() => fill('')} />
       <${ModelNote} />
-      <form class="composer" onSubmit=${(event) => { event.preventDefault(); enter.current?.now(); }}>
+      <div class="composer-frame"><form class="composer" onSubmit=${(event) => { event.preventDefault(); enter.current?.now(); }}>
         <textarea ref=${box} rows="1" aria-label=${t('composer.label')} placeholder=${t('composer.placeholder')}
           enterkeyhint=${preferences.value.send_on_enter ? 'send' : 'enter'} onInput=${onInput}></textarea>
         ${busy
           ? html`<button type="button" class="send stop" aria-label=${t('composer.stop')} title=${t('composer.stop')} onClick=${stop}><${Icon} name="stop" /></button>`
           : html`<button type="submit" class="send" aria-label=${t('composer.send')} title=${t('composer.send')} disabled=${empty.value || waiting.value}><${Icon} name="send" /></button>`}
       </form>
+      <div class="composer-tools"><${SkillPicker} onExample=${onExample} /><${SkillChips} /></div></div>
       <p class="composer-hint"><span class="keys">${preferences.value.send_on_enter ? t('composer.hint_enter') : t('composer.hint_ctrl')}</span><span>${t('composer.caution', { model: name })}</span></p>
     </div>`;
 }

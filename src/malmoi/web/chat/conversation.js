@@ -1,12 +1,14 @@
 /** The open conversation: loading it, sending, regenerating, stopping, switching branches, following a stream. */
 import { signal } from '@preact/signals';
 import { ApiError, explain, get, patch, post, stream } from '../shell/api.js';
-import { announcement, attempt, complain } from '../shell/notices.js';
+import { announcement, attempt, complain, notify } from '../shell/notices.js';
 import { navigate } from '../shell/router.js';
 import { t } from '../shell/i18n.js';
 import { choices, conversations, current, fresh, noteConversation, refreshConversations } from './store.js';
 import { newestLeaf, pathTo } from './tree.js';
 import { writeDraft } from './drafts.js';
+import { skillName } from './skills.js';
+import { noteRun, refetchRun, stagesSeen, withStage } from './runs.js';
 
 /** @typedef {import('./tree.js').Message} Message */
 /**
@@ -22,7 +24,8 @@ import { writeDraft } from './drafts.js';
  * A reply that is being written. Its text lives apart from the message, so that a token redraws one reply only.
  * @typedef {{replyId: string, conversationId: string, content: import('@preact/signals').Signal<string>,
  *   reasoning: import('@preact/signals').Signal<string>, lost: import('@preact/signals').Signal<boolean>,
- *   grounds: import('@preact/signals').Signal<import('./citations.js').Grounds|null>}} Live
+ *   grounds: import('@preact/signals').Signal<import('./citations.js').Grounds|null>,
+ *   runId: import('@preact/signals').Signal<string|null>, stages: import('@preact/signals').Signal<import('./runs.js').Stage[]>}} Live
  */
 
 export const live = signal(/** @type {Live|null} */ (null));
@@ -89,9 +92,10 @@ function drop(id, leaf) {
 /**
  * Send a message at the end of the open branch, or beside another one (`parentId` given: an edit).
  * @param {string} text
- * @param {{parentId?: string|null, clientId?: string}} [options]
+ * A card's button names the call that it is for: `direct`.
+ * @param {{parentId?: string|null, clientId?: string, direct?: {skill: string, operation: string, arguments: Record<string, any>}}} [options]
  */
-export async function send(text, { parentId, clientId = crypto.randomUUID() } = {}) {
+export async function send(text, { parentId, clientId = crypto.randomUUID(), direct } = {}) {
   if (waiting.value || live.value) return;
   waiting.value = true;
   sendFailure.value = null;
@@ -114,21 +118,24 @@ export async function send(text, { parentId, clientId = crypto.randomUUID() } = 
     }
     const parent = isEdit ? parentId : leaf;
     put([pendingMessage(pendingId, /** @type {string} */ (conversationId), parent ?? null, text)], pendingId);
-    const body = { content: text, parent_id: parent ?? null, client_id: clientId };
+    const body = { content: text, parent_id: parent ?? null, client_id: clientId, zone: zone(), ...(direct ? { direct } : {}) };
     await run(/** @type {string} */ (conversationId), `/chat/conversations/${conversationId}/messages`, body, () => drop(pendingId, null));
-    if (!isEdit) writeDraft(conversationId, '');
+    if (!isEdit && !direct) writeDraft(conversationId, '');
   } catch (error) {
     if (isAbort(error)) return;
     drop(pendingId, leaf);
     if (current.value && current.value.id !== conversationId) return;
     sendFailure.value = {
-      ...explain(error, t), draft: isEdit ? null : text, conversationId,
-      retry: () => send(text, { parentId, clientId }),
+      ...explain(error, t), draft: isEdit || direct ? null : text, conversationId,
+      retry: () => send(text, { parentId, clientId, direct }),
     };
   } finally {
     if (current.value?.id === conversationId) waiting.value = false;
   }
 }
+
+/** The zone of the person's clock: skills count "tomorrow" from there. */
+const zone = () => Intl.DateTimeFormat().resolvedOptions().timeZone ?? '';
 
 /** @param {unknown} error */
 const isAbort = (error) => error instanceof DOMException && error.name === 'AbortError';
@@ -146,7 +153,7 @@ export async function regenerate(reply) {
   sendFailure.value = null;
   const { id } = /** @type {Open} */ (current.value);
   try {
-    await run(id, `/chat/messages/${reply.id}/regenerate`, {}, () => {});
+    await run(id, `/chat/messages/${reply.id}/regenerate`, { zone: zone() }, () => {});
   } catch (error) {
     if (!isAbort(error)) sendFailure.value = { ...explain(error, t), draft: null, conversationId: id, retry: () => regenerate(reply) };
   } finally {
@@ -158,8 +165,9 @@ export async function regenerate(reply) {
  * Post a request that is answered by a reply, and follow the reply to its end in the background.
  * Resolves when the server has taken the message.
  * @param {string} conversationId @param {string} path @param {any} body @param {() => void} begun
+ * @param {boolean} [goesOn] whether it is a reply that the page has already
  */
-function run(conversationId, path, body, begun) {
+function run(conversationId, path, body, begun, goesOn = false) {
   following?.abort();
   const control = new AbortController();
   following = control;
@@ -168,7 +176,10 @@ function run(conversationId, path, body, begun) {
     const onTaken = (/** @type {any} */ data) => {
       taken = true;
       begun();
-      put([data.user, data.reply].filter(Boolean), data.reply.id);
+      const left = [...(current.value?.messages.values() ?? [])].filter((message) => message.status === 'waiting' && message.id !== data.reply.id);
+      if (left.length) catchUp(conversationId, left);
+      // A reply that goes on after a yes may have others after it: the branch stays as it is.
+      put([data.user, data.reply].filter(Boolean), data.user || !goesOn ? data.reply.id : undefined);
       begin(conversationId, data.reply);
       touch(conversationId);
       resolve(undefined);
@@ -188,7 +199,17 @@ function run(conversationId, path, body, begun) {
 /** @param {string} conversationId @param {Message} reply */
 function begin(conversationId, reply) {
   waiting.value = false;
-  live.value = { replyId: reply.id, conversationId, content: signal(reply.content ?? ''), reasoning: signal(reply.reasoning ?? ''), lost: signal(false), grounds: signal(reply.grounds ?? null) };
+  live.value = { replyId: reply.id, conversationId, content: signal(reply.content ?? ''), reasoning: signal(reply.reasoning ?? ''), lost: signal(false), grounds: signal(reply.grounds ?? null),
+    runId: signal(reply.run_id ?? null), stages: signal(stagesSeen(reply.run_id)) };
+}
+
+/** Whoever says something else does not say yes: replies that waited are over. @param {string} conversationId @param {Message[]} left */
+function catchUp(conversationId, left) {
+  get(`/chat/conversations/${encodeURIComponent(conversationId)}`).then((answer) => {
+    if (current.value?.id !== conversationId) return;
+    put(answer.messages.filter((/** @type {Message} */ message) => left.some((one) => one.id === message.id)));
+    for (const message of left) if (message.run_id) refetchRun(message.run_id);
+  }, () => {});
 }
 
 /** @param {string} conversationId */
@@ -269,6 +290,11 @@ async function consume(events, control, onMessage) {
       reply.content.value = data.content ?? '';
       reply.reasoning.value = data.reasoning ?? '';
       reply.lost.value = false;
+      for (const stage of data.stages ?? []) takeStage(reply, stage, true);
+    } else if (event === 'stage' && reply) {
+      flush(); // stages and words keep their order
+      reply.lost.value = false;
+      takeStage(reply, data, false);
     } else if (event === 'token') {
       text += data.text ?? '';
       thought += data.reasoning ?? '';
@@ -296,14 +322,33 @@ async function consume(events, control, onMessage) {
   return ended;
 }
 
+/**
+ * Put a stage where it belongs. A snapshot's pieces of the answer are whole: they replace what had come before.
+ * @param {Live} reply @param {any} stage @param {boolean} isWhole
+ */
+function takeStage(reply, { run_id: runId, number, kind, data }, isWhole) {
+  if (runId) reply.runId.value = runId;
+  if (kind === 'left_out') {
+    if (!isWhole) notify(t('skills.left_out', { name: skillName(data.skill) }), { kind: 'error', fix: data.message });
+    return;
+  }
+  if (kind === 'run') { reply.runId.value = data?.run_id ?? reply.runId.value; return; }
+  if (isWhole && kind === 'text') reply.stages.value = reply.stages.value.filter((one) => one.number !== number);
+  reply.stages.value = withStage(reply.stages.value, { number, kind, data });
+}
+
 /** @param {Message} message */
 function finish(message) {
+  const reply = live.value;
+  const runId = message.run_id ?? reply?.runId.value;
+  if (runId && reply?.stages.value.length) noteRun(runId, reply.stages.value);
   put([message]);
   live.value = null;
   waiting.value = false;
   announcement.value = '';
   setTimeout(() => {
-    announcement.value = message.status === 'failed' ? t('message.failed') : t('message.finished');
+    // A question is told by the card that takes the focus.
+    if (message.status !== 'waiting') announcement.value = message.status === 'failed' ? t('message.failed') : t('message.finished');
   }, 50);
   if (!conversations.value.some((item) => item.id === message.conversation_id)) refreshConversations().catch(complain);
 }
@@ -317,6 +362,45 @@ export async function stop() {
     // The stream normally brings the end itself; without it the answer to this call does.
     setTimeout(() => { if (live.value === reply) { following?.abort(); finish(message); } }, 500);
   });
+}
+
+/** Calls to which an answer is on its way or has been given: a second click sends nothing. @type {Set<string>} */
+const answered = new Set();
+
+/**
+ * Say yes to a call that waits; the reply goes on where it stopped.
+ * @param {Message} reply @param {import('./runs.js').Call} call
+ */
+export async function approve(reply, call) {
+  if (waiting.value || live.value || answered.has(call.id)) return;
+  answered.add(call.id);
+  const { id } = /** @type {Open} */ (current.value);
+  waiting.value = true;
+  try {
+    await run(id, `/chat/messages/${reply.id}/approve`, { call_id: call.id, arguments_hash: call.confirm.arguments_hash }, () => {}, true);
+  } catch (error) {
+    answered.delete(call.id);
+    if (isAbort(error)) return;
+    if (reply.run_id && error instanceof ApiError && error.status === 409) refetchRun(reply.run_id);
+    throw error;
+  } finally {
+    if (current.value?.id === id) waiting.value = false;
+  }
+}
+
+/** Say no to a call that waits. @param {Message} reply @param {import('./runs.js').Call} call */
+export async function deny(reply, call) {
+  if (answered.has(call.id)) return;
+  answered.add(call.id);
+  try {
+    const message = await post(`/chat/messages/${reply.id}/deny`, { call_id: call.id });
+    put([message]);
+  } catch (error) {
+    answered.delete(call.id);
+    throw error;
+  } finally {
+    if (reply.run_id) refetchRun(reply.run_id);
+  }
 }
 
 /** Show the newest branch through a message. @param {string} messageId */

@@ -27,15 +27,23 @@ export function MessageList() {
   };
   useEffect(() => {
     const element = /** @type {HTMLDivElement} */ (scroller.current);
+    let before = element.scrollTop;
     const onScroll = () => {
-      stick.current = element.scrollHeight - element.scrollTop - element.clientHeight < NEAR;
-      away.value = !stick.current;
+      const near = element.scrollHeight - element.scrollTop - element.clientHeight < NEAR;
+      // What has grown below is followed; only a reader who goes up leaves the end.
+      if (near) stick.current = true;
+      else if (element.scrollTop < before) stick.current = false;
+      before = element.scrollTop;
+      away.value = !near && !stick.current;
     };
+    // What somebody unfolds stays where it is.
+    const onUnfold = (/** @type {Event} */ event) => { if (/** @type {Element} */ (event.target).closest('summary')) stick.current = false; };
+    element.addEventListener('click', onUnfold);
     element.addEventListener('scroll', onScroll, { passive: true });
     const watch = new ResizeObserver(() => { if (stick.current) toEnd(); });
     watch.observe(/** @type {HTMLDivElement} */ (inner.current));
     watch.observe(element);
-    return () => { element.removeEventListener('scroll', onScroll); watch.disconnect(); };
+    return () => { element.removeEventListener('scroll', onScroll); element.removeEventListener('click', onUnfold); watch.disconnect(); };
   }, []);
   // A message of one's own, or another conversation, goes to the end.
   useLayoutEffect(() => {

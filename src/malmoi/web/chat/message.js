@@ -12,6 +12,7 @@ import { Markdown } from './markdown-view.js';
 import { Extract, Sources } from './sources.js';
 import { Reasoning } from './reasoning.js';
 import { EditBox } from './edit-box.js';
+import { ReplyResults, ReplyTrace, storyFor } from './skilled-reply.js';
 
 /** @typedef {import('./tree.js').Message} Message */
 
@@ -90,6 +91,7 @@ export function Reply({ message, versions }) {
   const content = reply ? reply.content.value : message.content;
   const reasoning = reply ? reply.reasoning.value : message.reasoning;
   const grounds = reply ? reply.grounds.value : message.grounds ?? null;
+  const told = storyFor(message, reply);
   const busy = Boolean(live.value) || waiting.value;
   // A reply learns at its end which model wrote it; until then it is the chosen one.
   const name = message.model ?? (reply ? chosenModel.value?.name : null);
@@ -99,10 +101,12 @@ export function Reply({ message, versions }) {
   return html`
     <article class=${`message reply ${reply ? 'streaming' : message.status}`} data-id=${message.id} aria-label=${t('message.reply')}>
       <div class="author"><${Mark} /><span>${model ?? (said(chosenPersona.value?.name) || t('app.name'))}</span></div>
+      ${told && html`<${ReplyTrace} told=${told} message=${message} isLive=${Boolean(reply)} />`}
       ${reasoning && html`<${Reasoning} text=${reasoning} streaming=${Boolean(reply) && !content} />`}
-      ${(content || !reply) && html`<${Markdown} text=${content} streaming=${Boolean(reply)} citations=${grounds?.citations} />`}
+      ${(content || (!reply && !told)) && html`<${Markdown} text=${content} streaming=${Boolean(reply)} citations=${grounds?.citations} />`}
       ${reply && !content && grounds && html`<${Extract} extract=${grounds.extract} />`}
-      ${reply && !content && !reasoning && html`<div class="thinking" role="img" aria-label=${t('message.writing')}><i></i><i></i><i></i></div>`}
+      ${told && html`<${ReplyResults} told=${told} message=${message} content=${content} isLive=${Boolean(reply)} />`}
+      ${reply && !content && !reasoning && (!told || told.story.reason === 'none') && html`<div class="thinking" role="img" aria-label=${t('message.writing')}><i></i><i></i><i></i></div>`}
       ${reply?.lost.value && html`<div class="banner error"><${Icon} name="alert" /><div>${t('error.stream_lost')}</div>
         <button type="button" class="button small" onClick=${reload}>${t('action.reload')}</button></div>`}
       ${!reply && html`

@@ -8,12 +8,13 @@
  * @property {'user'|'assistant'|'system'} role
  * @property {string} content
  * @property {string} reasoning
- * @property {'complete'|'streaming'|'stopped'|'interrupted'|'failed'|'pending'} status
+ * @property {'complete'|'streaming'|'waiting'|'stopped'|'interrupted'|'failed'|'pending'} status
  * @property {string|null} finish_reason
  * @property {{code: string, message: string, fix: string}|null} error
  * @property {string|null} model
  * @property {any} usage
  * @property {import('./citations.js').Grounds|null} [grounds] what a reply from documents rests on
+ * @property {string|null} [run_id] the run of skills from which it comes
  * @property {string} created_at
  */
 /** @typedef {Map<string, Message>} Messages in the order of creation */

@@ -3,7 +3,7 @@ import { useEffect } from 'preact/hooks';
 import { html } from '../shell/view.js';
 import { t } from '../shell/i18n.js';
 import { route } from '../shell/router.js';
-import { drawerOpen, isAdmin } from '../shell/state.js';
+import { drawerOpen, isAdmin, may } from '../shell/state.js';
 import { Icon } from '../shell/icons.js';
 import { General } from './general.js';
 import { Models } from './models.js';
@@ -12,12 +12,14 @@ import { Data } from './data.js';
 import { Keys } from './keys.js';
 import { Usage } from './usage.js';
 import { Accounts } from './accounts.js';
+import { Skills } from './skills.js';
+import { Activity } from './activity.js';
 
-const SECTIONS = { general: General, models: Models, personas: Personas, data: Data, keys: Keys, usage: Usage, accounts: Accounts };
+const SECTIONS = { general: General, models: Models, personas: Personas, skills: Skills, activity: Activity, data: Data, keys: Keys, usage: Usage, accounts: Accounts };
 
 export function SettingsPage() {
   const { section } = route.value;
-  const names = Object.keys(SECTIONS).filter((name) => name !== 'accounts' || isAdmin.value);
+  const names = Object.keys(SECTIONS).filter((name) => (name !== 'accounts' || isAdmin.value) && (!['skills', 'activity'].includes(name) || may('skills')));
   const name = names.includes(section) ? section : 'general';
   const View = SECTIONS[/** @type {keyof typeof SECTIONS} */ (name)];
   // On a narrow window the sections are one line that scrolls.
