@@ -21,7 +21,10 @@ BENCHES = {
     ),
     "evals": ("malmoi.cli.bench.evals", "scoring against lm-eval's own Hugging Face backend"),
     "guard": ("malmoi.cli.bench.guard", "what the guard costs, and how it finds personal data"),
-    "assist": ("malmoi.cli.bench.assist", "search in documents, and how fast they are indexed"),
+    "assist": (
+        "malmoi.cli.bench.assist",
+        "search in documents, how fast they are indexed, how soon a skill answers",
+    ),
     "users": (
         "malmoi.cli.bench.users",
         "recommenders against rectools, speed of vectors and recommendations",

@@ -18,12 +18,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from malmoi.assist.retrieval.document import Block, Document
+from malmoi.core.errors import EngineError
 from malmoi.core.morphemes import MorphemeAnalyzer
 from malmoi.engine.base import Role
 from malmoi.engine.catalog import Catalog
 from malmoi.engine.embed import EMBEDDING_SIZE, UseEmbedder
 from malmoi.serve.db import Database
 from malmoi.serve.documents.bench.generated import Author
+from malmoi.serve.documents.bench.pages import generated_pdf
 from malmoi.serve.documents.service import Documents
 from malmoi.serve.documents.types import NewCollection
 from malmoi.serve.engines import EnginePool
@@ -126,6 +128,25 @@ async def index_rates(pages: int) -> tuple[float, float]:
     text = ""
     while len(text) < pages * PAGE:
         text += " ".join(author.sentence() for _ in range(9)) + "\n\n"
+    found, ready = await _index_times("long.txt", text.encode(), author.sentence())
+    return pages / found, pages / ready
+
+
+async def pdf_times(pages: int) -> tuple[float, float]:
+    """Seconds until the last page of a PDF is found by its words, and until all is indexed.
+
+    Args:
+        pages: of the PDF, which is generated.
+
+    Raises:
+        EngineError: the words of its last page were not found.
+    """
+    content, last = generated_pdf(pages)
+    return await _index_times("long.pdf", content, last)
+
+
+async def _index_times(name: str, content: bytes, sentence: str) -> tuple[float, float]:
+    """Seconds until the words of a new document are found, and until its vectors are there as well."""
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         settings = ServeSettings(home=home)
@@ -136,14 +157,14 @@ async def index_rates(pages: int) -> tuple[float, float]:
         documents = Documents(db, pool, settings.documents, home)
         try:
             await documents.analyzer.analyze(["준비"])
-            async with pool.lease("use") as engine:
-                await engine.embed(["준비"])
+            await documents.embed(["준비"])
             collection = await documents.collections.create(principal, NewCollection(name="generated"))
             began = time.perf_counter()
-            await documents.library.add(principal, collection.id, "long.txt", _whole(text.encode()))
+            await documents.library.add(principal, collection.id, name, _whole(content))
             work = asyncio.create_task(documents.indexer.finish())
             while not await _count(db) and not work.done():
                 await asyncio.sleep(0.02)
+            hits = await documents.search(principal, sentence, limit=1)
             found = time.perf_counter() - began
             await work
             ready = time.perf_counter() - began
@@ -151,7 +172,9 @@ async def index_rates(pages: int) -> tuple[float, float]:
             await documents.close()
             await pool.close()
             await db.close()
-    return pages / found, pages / ready
+    if not hits:
+        raise EngineError(f"the words of {name} were not found after it was indexed.")
+    return found, ready
 
 
 async def _owner(db: Database, settings: ServeSettings) -> Principal:
