@@ -34,7 +34,11 @@ class QuickChatApp(ChatApp):
 
     def router(self, services: Any) -> Any:
         self._chat = Chat(
-            services.db, services.inference, analyzer=NoMorphemes(), documents=services.documents
+            services.db,
+            services.inference,
+            analyzer=NoMorphemes(),
+            skills=services.skills,
+            documents=services.documents,
         )
         return chat_router(self._chat, send_timeout=5.0)
 
@@ -124,6 +128,15 @@ class Server:
         name, data = events[-1]
         assert name in ("done", "error"), events
         return events[0][1]["user"], data["message"]
+
+    async def switch_on(self, skill: str) -> None:
+        """Switch a skill on for the owner."""
+        answer = await self.client.put(f"/api/skills/{skill}/switch")
+        assert answer.status_code == 200, answer.text
+
+    async def switch_off(self, skill: str) -> None:
+        answer = await self.client.delete(f"/api/skills/{skill}/switch")
+        assert answer.status_code == 200, answer.text
 
     async def owner(self) -> Principal:
         state = (await self.client.get("/api/session")).json()["account"]

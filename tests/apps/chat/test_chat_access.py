@@ -45,6 +45,8 @@ async def others(server: Server) -> tuple[dict[str, str], dict[str, str]]:
 BODIES: dict[str, Any] = {
     "POST /api/chat/conversations/{conversation_id}/messages": {"content": "x", "client_id": "x"},
     "POST /api/chat/messages/{message_id}/regenerate": {},
+    "POST /api/chat/messages/{message_id}/approve": {"call_id": "x", "arguments_hash": "0" * 64},
+    "POST /api/chat/messages/{message_id}/deny": {"call_id": "x"},
     "PATCH /api/chat/conversations/{conversation_id}": {"title": "x"},
     "PATCH /api/chat/folders/{folder_id}": {"name": "x"},
     "PATCH /api/chat/personas/{persona_id}": {"name": "x"},
@@ -64,7 +66,8 @@ async def test_every_route_with_an_id_hides_what_is_not_ones_own(
             for method in set(context.methods or ()) - {"HEAD"}:
                 body = BODIES.get(f"{method} {path}")
                 answer = await server.client.request(method, path.format(**ids), json=body, headers=headers)
-                assert answer.status_code == 404, f"{method} {path}: {answer.status_code} {answer.text}"
+                expected = 403 if path.endswith(("/approve", "/deny")) else 404  # the caller is a key
+                assert answer.status_code == expected, f"{method} {path}: {answer.status_code} {answer.text}"
                 assert "비밀" not in answer.text
                 tried += 1
     assert tried >= 13
@@ -124,7 +127,9 @@ async def test_a_key_needs_the_right_to_chat(server: Server) -> None:
 async def test_every_route_asks_for_the_right_to_chat(server: Server) -> None:
     policies = [policy for policy in route_policies(server.app) if policy.path.startswith("/api/chat")]
     assert len(policies) >= 24
-    assert {str(policy).partition(": ")[2] for policy in policies} == {"chat"}
+    needs = {policy.path.rpartition("/")[2]: str(policy).partition(": ")[2] for policy in policies}
+    assert {needs.pop(name) for name in ("approve", "deny")} == {"chat & approvals"}
+    assert set(needs.values()) == {"chat"}
 
 
 async def test_an_account_takes_its_conversations_along(

@@ -42,7 +42,7 @@ async def test_a_reload_in_the_middle_finds_the_reply_again(server: Server) -> N
     assert tree["messages"][-1]["status"] == "streaming"
     assert tree["messages"][-1]["content"] == HELD[:5]
     async with server.stream("GET", f"messages/{reply_id}/events") as stream:
-        assert await stream.until("snapshot") == {"content": HELD[:5], "reasoning": ""}
+        assert await stream.until("snapshot") == {"content": HELD[:5], "reasoning": "", "stages": []}
         async with server.stream("GET", f"messages/{reply_id}/events") as other:
             assert (await other.until("snapshot"))["content"] == HELD[:5]
             server.engine.release()

@@ -31,7 +31,13 @@ class ChatApp:
         from malmoi.apps.chat.service import Chat
 
         documents = services.documents
-        self._chat = Chat(services.db, services.inference, analyzer=documents.analyzer, documents=documents)
+        self._chat = Chat(
+            services.db,
+            services.inference,
+            analyzer=documents.analyzer,
+            skills=services.skills,
+            documents=documents,
+        )
         return chat_router(self._chat, send_timeout=services.settings.http.send_timeout)
 
     async def start(self, services: Services) -> None:

@@ -21,6 +21,7 @@ from malmoi.apps.chat.types import ConversationPatch, FolderPatch, NewConversati
 from malmoi.assist.templates import Template
 from malmoi.core.errors import Conflict, InvalidInput, NotFound
 from malmoi.serve.db import Database, new_id, utc_now
+from malmoi.serve.skills.tables import SkillRunRow
 
 TRASH_DAYS = 30
 """Days after which a conversation in the trash is deleted for good, at the server's next start."""
@@ -253,7 +254,11 @@ class Conversations:
                 raise NotFound("there is no such persona.")
 
     async def _purge(self, *conditions: Any) -> None:
+        doomed = select(Conversation.id).where(*conditions)
+        runs = select(Message.run_id).where(Message.conversation_id.in_(doomed), Message.run_id.is_not(None))
         async with self._db.session() as session:
+            # What skills did for them goes with them; the audit of calls stays.
+            await session.execute(delete(SkillRunRow).where(SkillRunRow.id.in_(runs)))
             await session.execute(delete(Conversation).where(*conditions))
 
 
@@ -266,7 +271,12 @@ async def messages_of(session: AsyncSession, account_id: str, conversation_id: s
 
 
 async def find_message(
-    session: AsyncSession, account_id: str, message_id: str, conversation_id: str | None = None
+    session: AsyncSession,
+    account_id: str,
+    message_id: str,
+    conversation_id: str | None = None,
+    *,
+    lock: bool = False,
 ) -> Message:
     """A message of this account, in a conversation that is not in the trash.
 
@@ -285,6 +295,8 @@ async def find_message(
     )
     if conversation_id is not None:
         query = query.where(Message.conversation_id == conversation_id)
+    if lock:
+        query = query.with_for_update(of=Message)
     found = await session.scalar(query)
     if found is None:
         raise NotFound("there is no such message in this conversation.")

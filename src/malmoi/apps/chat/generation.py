@@ -11,8 +11,10 @@ from malmoi.apps.chat.flowing import InferenceWriter
 from malmoi.apps.chat.grounding import GroundedReply
 from malmoi.apps.chat.live import LiveReply
 from malmoi.apps.chat.prompts import Turn, plan_prompt
-from malmoi.apps.chat.types import ErrorOut, SamplingOptions, Status, UsageOut
+from malmoi.apps.chat.skilled import SkilledReply
+from malmoi.apps.chat.types import ErrorOut, Language, SamplingOptions, Status, UsageOut
 from malmoi.assist.guard import Report
+from malmoi.assist.skills.running import DirectCall
 from malmoi.assist.templates import Occasion, answer
 from malmoi.core.errors import EngineUnavailable, MalmoiError, NotFound, UnknownName
 from malmoi.engine.base import Prompt, Usage
@@ -22,6 +24,7 @@ from malmoi.serve.inference import Inference
 from malmoi.serve.running import InferenceRequest
 
 _GROUNDED = 512  # tokens of an answer from documents, unless told otherwise
+_FINISHED = {"confirm": "confirm", "asked": "asked"}  # by how a run of skills ended
 _CONTINUATION = 256  # tokens that a model which only continues text may write, unless told otherwise
 
 _logger = logging.getLogger(__name__)
@@ -29,13 +32,16 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is to be answered, for whom, and how."""
+    """What is to be answered, for whom, and how; `language`, `zone` and `direct` are for skills."""
 
     principal: Principal
     conversation_id: str
     message_id: str
     model: str | None
     sampling: SamplingOptions
+    language: Language | None = None
+    zone: str = ""
+    direct: DirectCall | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +171,32 @@ class Generation:
         self._took(writer)
         self._finish_reason = self._finish_reason or "stop"
         return self.outcome("complete")
+
+    async def use_skills(
+        self,
+        begin: Callable[[LiveReply], Awaitable[SkilledReply | None]],
+        *,
+        model: str,
+    ) -> Outcome | None:
+        """Let skills answer; None: it is not for them, and must be answered otherwise.
+
+        Failures are outcomes; only cancellation is raised.
+        """
+        try:
+            skilled = await begin(self._live)
+            if skilled is None:
+                return None
+            end = await skilled.write()
+        except Exception as error:  # failures are outcomes; see `_failed`
+            return self._failed(error)
+        if end.reason == "none":
+            return None
+        if end.usage.total_tokens:
+            # The pieces that were generated are planned and said in turn: no speed can be told of them.
+            self._model, self._usage = model or self._default_model(), end.usage
+        self._first = skilled.first
+        self._finish_reason = "content_filter" if end.is_blocked else _FINISHED.get(end.reason, "stop")
+        return self.outcome("waiting" if end.reason == "confirm" else "complete")
 
     def _took(self, writer: InferenceWriter) -> None:
         """What a flow has used so far; it may have asked no model at all."""

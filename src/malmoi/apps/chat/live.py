@@ -5,20 +5,21 @@ costs memory or holds up the others.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from malmoi.apps.chat.types import CitationOut, Grounds
+from malmoi.apps.chat.types import CitationOut, Grounds, StageOut
 
-EventName: TypeAlias = Literal["snapshot", "token", "title", "sources", "citation", "done"]
+EventName: TypeAlias = Literal["snapshot", "token", "title", "sources", "citation", "stage", "done"]
 
 
 @dataclass(frozen=True, slots=True)
 class LiveEvent:
     """What a reader is told: text, or (`done`) that the reply is saved and can be read.
 
-    `data` is what was found (`sources`) or one citation, as JSON.
+    `data` is what was found (`sources`), one citation, one stage of a run of skills, or (`snapshot`) all
+    stages so far, as JSON.
     """
 
     name: EventName
@@ -34,6 +35,8 @@ class LiveReply:
         text: what has been written.
         thought: the reasoning that has been written.
         grounds: what it rests on; None: it is not from documents, or nothing was found yet.
+        stages: of its run of skills, as they are kept.
+        run_id: of that run; None: there is none.
     """
 
     def __init__(
@@ -46,6 +49,9 @@ class LiveReply:
         self.text = ""
         self.thought = ""
         self.grounds: Grounds | None = None
+        self.stages: list[StageOut] = []
+        self.run_id: str | None = None
+        self._places: list[int] = []  # characters that were written before each stage
         self.saved_size = 0
         self._ended = False
         self._changed = asyncio.Event()
@@ -77,6 +83,19 @@ class LiveReply:
         if self.grounds is not None:
             self.grounds.unsupported.append((start, end))
 
+    def stage(self, stage: StageOut) -> None:
+        """Something happened in its run of skills, after what was written so far."""
+        self.stages.append(stage)
+        self._places.append(len(self.text))
+        self.run_id = stage.run_id or self.run_id
+        self._notify()
+
+    def go_on(self, text: str, thought: str, stages: Sequence[StageOut]) -> None:
+        """Begin with what was written, and what happened, before the reply waited."""
+        self.text, self.thought, self.saved_size = text, thought, len(text) + len(thought)
+        for stage in stages:
+            self.stage(stage)
+
     def end(self) -> None:
         """The reply is complete and saved: readers get what is left, then `done`."""
         self._ended = True
@@ -93,10 +112,11 @@ class LiveReply:
         Args:
             snapshot: begin with what is there now; without it all text comes as `token`.
         """
-        text = thought = 0
+        text = thought = told = 0
         if snapshot:
-            text, thought = len(self.text), len(self.thought)
-            yield LiveEvent("snapshot", self.text, self.thought)
+            text, thought, told = len(self.text), len(self.thought), len(self.stages)
+            stages = [stage.model_dump() for stage in self.stages]
+            yield LiveEvent("snapshot", self.text, self.thought, stages or None)
         if self.title is not None:
             yield LiveEvent("title", self.title)
         cited = -1  # the sources come before the first citation
@@ -106,9 +126,15 @@ class LiveReply:
                 cited = 0
                 yield LiveEvent("sources", data=self.grounds.model_dump(exclude={"citations", "unsupported"}))
                 continue
-            if len(self.text) > text or len(self.thought) > thought:
-                event = LiveEvent("token", self.text[text:], self.thought[thought:])
-                text, thought = len(self.text), len(self.thought)
+            # Words and stages come in the order in which they came about.
+            if told < len(self.stages) and self._places[told] <= text:
+                told += 1
+                yield LiveEvent("stage", data=self.stages[told - 1].model_dump())
+                continue
+            end = self._places[told] if told < len(self.stages) else len(self.text)
+            if end > text or len(self.thought) > thought:
+                event = LiveEvent("token", self.text[text:end], self.thought[thought:])
+                text, thought = end, len(self.thought)
                 yield event
                 continue
             if self.grounds is not None and len(self.grounds.citations) > cited:

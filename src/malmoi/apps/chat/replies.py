@@ -3,13 +3,14 @@
 A reply begins as a row with the status `streaming`; while it is written, one task saves the text of all
 running replies every second, and it ends as `complete`, `stopped`, `interrupted` or `failed`. A row that
 nobody saves any more (its server has died) is marked `interrupted` at the next start, or by another server
-on the database.
+on the database. A reply for which a skill needs a person's yes is `waiting`; with the yes it is written on.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -28,10 +29,12 @@ from malmoi.apps.chat.live import LiveEvent, LiveReply
 from malmoi.apps.chat.personas import Personas
 from malmoi.apps.chat.saving import Running, Saving
 from malmoi.apps.chat.search import SearchIndex
+from malmoi.apps.chat.skilled import SkilledReplies, SkilledReply, direct_of
 from malmoi.apps.chat.tables import Conversation, Message
 from malmoi.apps.chat.titles import make_title
 from malmoi.apps.chat.tree import path_to
 from malmoi.apps.chat.types import DocumentChoice, MessageOut, NewMessage, Regenerate, SamplingOptions
+from malmoi.apps.chat.waiting import WaitingReplies
 from malmoi.core.errors import Conflict
 from malmoi.serve.db import Database, new_id, utc_now
 from malmoi.serve.identity import Principal
@@ -70,14 +73,17 @@ class Replies:
         index: SearchIndex,
         personas: Personas,
         library: Library,
+        skilled: SkilledReplies,
     ) -> None:
         self._db = db
         self._inference = inference
         self._index = index
         self._personas = personas
         self._library = library
+        self._skilled = skilled
+        self._waiting = WaitingReplies(db, index, skilled)
         self._running: dict[str, Running] = {}
-        self._saving = Saving(db, index, self._running)
+        self._saving = Saving(db, index, self._running, self._waiting)
 
     async def start(self) -> None:
         """Mark what an earlier run has left, and begin to save running replies."""
@@ -98,8 +104,11 @@ class Replies:
         Raises:
             NotFound: there is no such conversation, or no such parent in it.
             Conflict: the parent is still being written, or the conversation is full.
+            Forbidden: a call by a card's button, and the caller has no right to skills.
         """
         account_id = principal.account_id
+        self._skilled.check(principal, is_direct=new.direct is not None)
+        await self._withdraw(principal, new.parent_id)
         async with self._transaction() as session:
             # Requests with one client_id come one after another through this lock.
             conversation = await find_conversation(session, account_id, conversation_id, lock=True)
@@ -114,14 +123,15 @@ class Replies:
                 return await self._again(session, earlier)
             await self._check_parent(session, account_id, conversation_id, new.parent_id)
             user = _new_message(conversation, new.parent_id, "user", new.content, client_id=new.client_id)
+            user.notes = {"direct": new.direct.model_dump()} if new.direct is not None else None
             session.add(user)
             await session.flush()
             title = make_title(new.content) if not conversation.title else ""
             await save_title(session, self._index, conversation, title)
             await self._index.put_message(session, user)
-            question = Question(principal, conversation_id, user.id, new.model, new.sampling)
+            question = _question(principal, user, new)
             reply = await self._add_reply(session, conversation, question, title or None)
-        return Begun(user, reply, self._begin(reply, question))
+        return Begun(user, reply, self._answer(reply, question))
 
     async def regenerate(self, principal: Principal, message_id: str, options: Regenerate) -> Begun:
         """Begin another reply to the question that a reply answers (or to a question itself).
@@ -131,6 +141,7 @@ class Replies:
             Conflict: it answers no question, or the conversation is full.
         """
         account_id = principal.account_id
+        await self._withdraw(principal, message_id)
         async with self._transaction() as session:
             message = await find_message(session, account_id, message_id)
             conversation = await find_conversation(session, account_id, message.conversation_id, lock=True)
@@ -141,16 +152,65 @@ class Replies:
                 asked = await find_message(session, account_id, message.parent_id, conversation.id)
             if asked.role != "user":
                 raise Conflict("this message answers no question.")
-            question = Question(principal, conversation.id, asked.id, options.model, options.sampling)
+            question = _question(principal, asked, options)
             reply = await self._add_reply(session, conversation, question, None)
-        return Begun(None, reply, self._begin(reply, question))
+        return Begun(None, reply, self._answer(reply, question))
 
-    async def stop_reply(self, account_id: str, message_id: str) -> Message:
+    async def approve(
+        self, principal: Principal, message_id: str, *, call_id: str, arguments_hash: str
+    ) -> Begun:
+        """A person's yes to the call that a reply waits for: the same reply is written on.
+
+        Raises:
+            Forbidden: a key asks; only a person can say yes.
+            NotFound: there is no such message, or no such call of it.
+            Conflict: the call waits with other arguments, or not any more; or its skill is off by now.
+        """
+        message = await self.message(principal.account_id, message_id)
+        if message.status != "waiting":
+            raise Conflict("no call of this reply waits for an answer.")
+        live = LiveReply(message.id, message.account_id, message.conversation_id)
+        try:
+            skilled = await self._skilled.approve(
+                principal, message, live, call_id=call_id, arguments_hash=arguments_hash
+            )
+        except Conflict:
+            await self._waiting.look_after([message.id])  # it may be too old
+            raise
+        try:
+            async with self._transaction() as session:
+                found = await find_conversation(session, principal.account_id, message.conversation_id)
+                found.updated_at = utc_now()
+                reply = await find_message(session, principal.account_id, message_id, lock=True)
+                if reply.status != "waiting" or self._saving.closing:
+                    raise Conflict("this reply does not wait any more.")
+                reply.status, reply.saved_at = "streaming", utc_now()
+                self._add_running(session, live)
+        except BaseException:
+            await skilled.close()
+            raise
+        return Begun(None, reply, self._go_on(reply, skilled), is_new=False)
+
+    async def deny(self, principal: Principal, message_id: str, *, call_id: str) -> Message:
+        """A person's no to the call that a reply waits for: nothing is changed, and the reply says so.
+
+        Raises:
+            NotFound: there is no such message, or no such call of it.
+            Conflict: the call does not wait any more.
+        """
+        message = await self.message(principal.account_id, message_id)
+        await self._waiting.deny(principal, message, call_id)
+        return await self.message(principal.account_id, message_id)
+
+    async def stop_reply(self, principal: Principal, message_id: str) -> Message:
         """End a reply that is being written; what has been written stays. A finished one stays as it is.
+
+        For one that waits for a yes it is a no.
 
         Raises:
             NotFound: there is no such message.
         """
+        account_id = principal.account_id
         async with self._db.reading() as session:
             message = await find_message(session, account_id, message_id)
         running = self._running.get(message_id)
@@ -165,6 +225,8 @@ class Replies:
                     .where(Message.id == message_id, Message.status == "streaming")
                     .values(status="stopped", saved_at=utc_now())
                 )
+        elif message.status == "waiting":
+            await self._waiting.withdraw(principal, message)
         return await self.message(account_id, message_id)
 
     async def stop_conversation(self, conversation_id: str) -> None:
@@ -197,6 +259,7 @@ class Replies:
         if running is not None:
             shown.content, shown.reasoning = running.live.text, running.live.thought
             shown.grounds = running.live.grounds
+            shown.run_id = running.live.run_id
         return shown
 
     async def attach(self, account_id: str, message_id: str) -> Begun:
@@ -220,7 +283,9 @@ class Replies:
         while True:
             if len(message.content) + len(message.reasoning) != shown:
                 shown = len(message.content) + len(message.reasoning)
-                yield LiveEvent("snapshot", message.content, message.reasoning)
+                stages = await self._skilled.stages(account_id, message.run_id)
+                told = [stage.model_dump() for stage in stages]
+                yield LiveEvent("snapshot", message.content, message.reasoning, told)
             if message.status != "streaming" or self._saving.closing:
                 yield LiveEvent("done")
                 return
@@ -239,6 +304,14 @@ class Replies:
             for message_id in added:
                 self._running.pop(message_id, None)
             raise
+
+    async def _withdraw(self, principal: Principal, message_id: str | None) -> None:
+        """Whoever goes on does not say yes: the call that a reply waits for is not made any more."""
+        if message_id is None:
+            return
+        async with self._db.reading() as session:
+            message = await find_message(session, principal.account_id, message_id)
+        await self._waiting.withdraw(principal, message)
 
     async def _again(self, session: AsyncSession, user: Message) -> Begun:
         reply = await session.scalar(
@@ -274,15 +347,30 @@ class Replies:
         await session.flush()
         conversation.active_leaf_id = reply.id
         conversation.updated_at = utc_now()
-        # Known before the row can be seen, so that nobody finds a streaming reply that nobody writes.
-        session.info["replies"].append(reply.id)
-        self._running[reply.id] = Running(LiveReply(reply.id, reply.account_id, conversation.id, title))
+        self._add_running(session, LiveReply(reply.id, reply.account_id, conversation.id, title))
         return reply
 
-    def _begin(self, reply: Message, question: Question) -> LiveReply:
+    def _add_running(self, session: AsyncSession, live: LiveReply) -> None:
+        # Known before the row can be seen, so that nobody finds a streaming reply that nobody writes.
+        session.info["replies"].append(live.message_id)
+        self._running[live.message_id] = Running(live)
+
+    def _answer(self, reply: Message, question: Question) -> LiveReply:
+        generation = Generation(self._inference, self._running[reply.id].live)
+        return self._begin(reply, generation, self._generate(generation, question))
+
+    def _go_on(self, reply: Message, skilled: SkilledReply) -> LiveReply:
+        generation = Generation(self._inference, self._running[reply.id].live)
+
+        async def written() -> Outcome:
+            outcome = await generation.use_skills(lambda _: _ready(skilled), model=reply.model or "")
+            return outcome or generation.outcome("complete")
+
+        return self._begin(reply, generation, written())
+
+    def _begin(self, reply: Message, generation: Generation, work: Coroutine[Any, Any, Outcome]) -> LiveReply:
         running = self._running[reply.id]
-        generation = Generation(self._inference, running.live)
-        running.task = asyncio.create_task(self._generate(generation, question), name=f"reply {reply.id}")
+        running.task = asyncio.create_task(work, name=f"reply {reply.id}")
         running.keeper = asyncio.create_task(self._keep(running, generation), name=f"keep {reply.id}")
         if running.ending is not None:  # stopped between commit and here
             running.task.cancel()
@@ -303,6 +391,11 @@ class Replies:
         if character.template is not None and character.template.flow is not None:
             occasion = occasion_of(character.template, character.form, branch, sampling)
             return await generation.follow(question.principal, occasion, model=model)
+        outcome = await generation.use_skills(
+            lambda live: self._skilled.begin(question, conversation, branch, model, live), model=model
+        )
+        if outcome is not None:
+            return outcome
         if conversation.documents is not None:
             choice = DocumentChoice.model_validate(conversation.documents)
             return await generation.answer_from(
@@ -330,9 +423,28 @@ class Replies:
             outcome = running.task.result()  # failures are outcomes, too
         try:
             await self._saving.end(running.live, outcome)
+            if outcome.status != "waiting":
+                await self._skilled.abandon(running.live)
         finally:
             self._running.pop(running.live.message_id, None)
             running.live.end()
+
+
+def _question(principal: Principal, asked: Message, options: NewMessage | Regenerate) -> Question:
+    return Question(
+        principal,
+        asked.conversation_id,
+        asked.id,
+        options.model,
+        options.sampling,
+        options.language,
+        options.zone,
+        direct_of(asked.notes),
+    )
+
+
+async def _ready(skilled: SkilledReply) -> SkilledReply:
+    return skilled
 
 
 def _new_message(

@@ -30,9 +30,11 @@ from malmoi.apps.chat.types import (
 )
 from malmoi.serve.errors import envelope
 from malmoi.serve.identity import Principal, require
+from malmoi.serve.skills.types import ApproveBody, DenyBody
 from malmoi.serve.sse import EventStream, event
 
 Caller = Annotated[Principal, Depends(require("chat"))]
+Person = Annotated[Principal, Depends(require("approvals"))]
 Limit = Annotated[int, Query(ge=1, le=200)]
 FolderQuery = Annotated[
     str | None,
@@ -158,7 +160,23 @@ def _message_routes(chat: Chat, send_timeout: float) -> APIRouter:
 
     @router.post("/messages/{message_id}/stop", summary="End a reply")
     async def stop(caller: Caller, message_id: Id) -> MessageOut:
-        return chat.shown(await chat.replies.stop_reply(caller.account_id, message_id))
+        return chat.shown(await chat.replies.stop_reply(caller, message_id))
+
+    @router.post(
+        "/messages/{message_id}/approve",
+        response_class=Response,
+        responses=streams,
+        summary="Say yes to the call that a reply waits for, and follow the reply",
+    )
+    async def approve(caller: Caller, _: Person, message_id: Id, body: ApproveBody) -> Response:
+        begun = await chat.replies.approve(
+            caller, message_id, call_id=body.call_id, arguments_hash=body.arguments_hash
+        )
+        return stream(caller.account_id, begun, with_message=True)
+
+    @router.post("/messages/{message_id}/deny", summary="Say no to the call that a reply waits for")
+    async def deny(caller: Caller, _: Person, message_id: Id, body: DenyBody) -> MessageOut:
+        return chat.shown(await chat.replies.deny(caller, message_id, call_id=body.call_id))
 
     return router
 
@@ -212,7 +230,7 @@ def _template_routes(chat: Chat) -> APIRouter:
 
     @router.get("/templates", summary="What a conversation can begin from")
     async def list_templates(caller: Caller) -> dict[str, list[TemplateOut]]:
-        return {"items": chat.templates.all()}
+        return {"items": await chat.templates.all()}
 
     return router
 
@@ -254,13 +272,14 @@ async def _encoded(
         async for item in items:
             match item.name:
                 case "snapshot":
-                    yield event({"content": item.content, "reasoning": item.reasoning}, name="snapshot")
+                    pieces = {"content": item.content, "reasoning": item.reasoning}
+                    yield event({**pieces, "stages": item.data or []}, name="snapshot")
                 case "title":
                     yield event({"title": item.content}, name="title")
                 case "token":
                     pieces = {"text": item.content, "reasoning": item.reasoning}
                     yield event({name: piece for name, piece in pieces.items() if piece}, name="token")
-                case "sources" | "citation":
+                case "sources" | "citation" | "stage":
                     yield event(item.data, name=item.name)
                 case "done":
                     yield await _last_event(chat, account_id, begun.reply.id)

@@ -15,6 +15,7 @@ from malmoi.apps.chat.generation import Outcome
 from malmoi.apps.chat.live import LiveReply
 from malmoi.apps.chat.search import SearchIndex
 from malmoi.apps.chat.tables import Message
+from malmoi.apps.chat.waiting import WaitingReplies
 from malmoi.core.errors import MalmoiError
 from malmoi.serve.db import Database, utc_now
 
@@ -35,23 +36,26 @@ class Running:
     keeper: asyncio.Task[None] | None = field(default=None)
 
     def finish(self, how: Literal["stopped", "interrupted"]) -> None:
-        """End it; the first reason counts."""
-        self.ending = self.ending or how
-        if self.task is not None:
+        """End it; the first reason counts. Once is enough: what it has to save at its end takes a moment."""
+        if self.ending is None and self.task is not None:
             self.task.cancel()
+        self.ending = self.ending or how
 
 
 class Saving:
-    """Saves the running replies every second.
+    """Saves the running replies every second, and looks after those that wait.
 
     Attributes:
         closing: the server ends: what cannot be saved now is not tried again.
     """
 
-    def __init__(self, db: Database, index: SearchIndex, running: Mapping[str, Running]) -> None:
+    def __init__(
+        self, db: Database, index: SearchIndex, running: Mapping[str, Running], waiting: WaitingReplies
+    ) -> None:
         self._db = db
         self._index = index
         self._running = running
+        self._waiting = waiting
         self._task: asyncio.Task[None] | None = None
         self.closing = False
 
@@ -61,6 +65,7 @@ class Saving:
         before = None if self._db.dialect == "sqlite" else utc_now() - _LOST
         async with self._db.session() as session:
             await mark_interrupted(session, before, self._index)
+        await self._waiting.look_after()
         self._task = asyncio.create_task(self._regularly(), name="chat replies")
 
     async def stop(self) -> None:
@@ -79,6 +84,7 @@ class Saving:
             "error": outcome.error.model_dump() if outcome.error else None,
             "usage": outcome.usage.model_dump() if outcome.usage else None,
             "model": outcome.model,
+            "run_id": live.run_id,
             "grounds": live.grounds.model_dump(exclude={"extract"}) if live.grounds else None,
             "notes": dict(outcome.notes) if outcome.notes is not None else None,
         }
@@ -117,6 +123,7 @@ class Saving:
                         await mark_interrupted(
                             session, now - _LOST, self._index, written_here=list(self._running)
                         )
+                    await self._waiting.look_after()
             except (MalmoiError, DBAPIError) as error:
                 # A full disk or a database that restarts: the next round saves it all.
                 _logger.warning("running replies could not be saved: %s", error)
@@ -140,7 +147,12 @@ class Saving:
                 result = await session.execute(
                     update(Message)
                     .where(Message.id == live.message_id, Message.status == "streaming")
-                    .values(content=live.text, reasoning=live.thought, saved_at=utc_now())
+                    .values(
+                        content=live.text,
+                        reasoning=live.thought,
+                        run_id=live.run_id,
+                        saved_at=utc_now(),
+                    )
                 )
                 assert isinstance(result, CursorResult)
                 if result.rowcount == 0 and live.message_id in self._running:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
 from malmoi.apps.chat.conversations import Conversations
@@ -10,9 +9,9 @@ from malmoi.apps.chat.grounding import Library
 from malmoi.apps.chat.personas import Personas, load_builtin_personas
 from malmoi.apps.chat.replies import Replies
 from malmoi.apps.chat.search import SearchIndex
+from malmoi.apps.chat.skilled import SkilledReplies
 from malmoi.apps.chat.templates import Templates
 from malmoi.apps.chat.transfer import Transfer
-from malmoi.assist.templates import packaged_skills
 
 if TYPE_CHECKING:
     from malmoi.apps.chat.tables import Message
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from malmoi.serve.db import Database
     from malmoi.serve.documents import Documents
     from malmoi.serve.inference import Inference
+    from malmoi.serve.skills import Skills
 
 
 class Chat:
@@ -42,16 +42,17 @@ class Chat:
         inference: Inference,
         *,
         analyzer: MorphemeAnalyzer,
-        skills: Callable[[], Collection[str]] = packaged_skills,
+        skills: Skills | None = None,
         documents: Documents | None = None,
     ) -> None:
         builtin = load_builtin_personas()
         self.index = SearchIndex(db, analyzer)
         self.personas = Personas(db, builtin)
-        self.templates = Templates(builtin, skills)
+        skilled = SkilledReplies(db, skills, inference, documents)
+        self.templates = Templates(builtin, skilled.installed)
         self.conversations = Conversations(db, self.index, builtin)
         self.library = Library(documents)
-        self.replies = Replies(db, inference, self.index, self.personas, self.library)
+        self.replies = Replies(db, inference, self.index, self.personas, self.library, skilled)
         self.transfer = Transfer(db, self.index, builtin, documents)
 
     async def start(self) -> None:

@@ -1,6 +1,6 @@
 """The list of templates, as the interface shows it."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 
 from malmoi.apps.chat.types import ChoiceOut, FieldOut, Localised, SkillName, TemplateOut
 from malmoi.assist.templates import Template, missing_skills
@@ -15,13 +15,15 @@ class Templates:
         skills: the names of the skills that are installed now.
     """
 
-    def __init__(self, builtin: Mapping[str, Template], skills: Callable[[], Collection[str]]) -> None:
+    def __init__(
+        self, builtin: Mapping[str, Template], skills: Callable[[], Awaitable[Collection[str]]]
+    ) -> None:
         self._builtin = builtin
         self._skills = skills
 
-    def all(self) -> list[TemplateOut]:
+    async def all(self) -> list[TemplateOut]:
         """All of them, in their order. A skill that is not installed is named as missing."""
-        installed = frozenset(self._skills())
+        installed = frozenset(await self._skills())
         return [_show(key, template, installed) for key, template in self._builtin.items()]
 
 

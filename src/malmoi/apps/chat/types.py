@@ -411,6 +411,15 @@ class Grounds(BaseModel):
     extract: ExtractOut | None = None
 
 
+class StageOut(BaseModel):
+    """Something that happened in the run of skills that a reply comes from, as the run keeps it."""
+
+    run_id: str
+    number: int
+    kind: str
+    data: dict[str, Any]
+
+
 class MessageOut(BaseModel):
     """A message."""
 
