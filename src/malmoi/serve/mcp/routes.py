@@ -16,17 +16,24 @@ if TYPE_CHECKING:
 
 # One right of these; what a single tool needs is asked when it is called.
 Caller = Annotated[Principal, Depends(require("documents", "skills", "inference", "chat", "models"))]
+_JSON = {"application/json": {"schema": {"type": "object"}}}
+_REFUSALS: dict[int | str, str] = {
+    400: "The message is none, or not for this version of the protocol.",
+    404: "There is no such session, or no such method.",
+    413: "The message is too large.",
+    503: "Too many sessions are open.",
+}
 _ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The JSON-RPC answer, or a stream of it with notifications before.",
-        "content": {"application/json": {}, "text/event-stream": {}},
+        "content": {**_JSON, "text/event-stream": {}},
     },
     202: {"description": "A notification was taken."},
-    "4XX": {
-        "description": "The message is not one, or not for this version of the protocol; JSON-RPC or text.",
-        "content": {"application/json": {}, "text/plain": {}},
+    406: {"description": "The client must accept both kinds of answers."},
+    **{
+        status: {"description": meaning, "content": {**_JSON, "text/plain": {}}}
+        for status, meaning in _REFUSALS.items()
     },
-    "5XX": {"description": "Too many sessions are open.", "content": {"application/json": {}}},
 }
 _BODY = {"requestBody": {"content": {"application/json": {"schema": {"type": "object"}}}}}
 

@@ -48,7 +48,7 @@ async def _listing(call: Call, skill: Skill, is_on: bool) -> SkillListing:
     problem = ""
     if is_on:
         try:
-            loaded = await call.services.skills.registry.load(manifest.name)
+            loaded = await call.services.skills.load(call.principal, manifest.name)
         except MalmoiError as error:
             problem = error.message
         else:
