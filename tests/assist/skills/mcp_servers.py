@@ -1,11 +1,14 @@
 """MCP servers for tests: a good one, and every kind of bad one. Run as `python mcp_servers.py KIND`."""
 
+import asyncio
 import base64
 import json
 import os
 import subprocess
 import sys
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\nfake").decode()
@@ -71,6 +74,36 @@ def good() -> Any:
         return child.pid
 
     return server
+
+
+@asynccontextmanager
+async def http_server(
+    key: str = "", host: str = "cafe.test"
+) -> AsyncIterator[tuple[int, list[dict[str, str]]]]:
+    """The good server over streamable HTTP, on the loopback; with a key, for nobody who does not have it."""
+    import uvicorn
+
+    seen: list[dict[str, str]] = []
+    app = good().streamable_http_app(host=host)
+
+    async def noting(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            seen.append({k.decode(): v.decode() for k, v in scope["headers"]})
+            if key and seen[-1].get("authorization") != f"Bearer {key}":
+                await send({"type": "http.response.start", "status": 401, "headers": []})
+                await send({"type": "http.response.body", "body": b"who are you?"})
+                return
+        await app(scope, receive, send)
+
+    server = uvicorn.Server(uvicorn.Config(noting, port=0, log_level="error", lifespan="on", ws="none"))
+    task = asyncio.create_task(server.serve())
+    while not server.started:
+        await asyncio.sleep(0.02)
+    try:
+        yield server.servers[0].sockets[0].getsockname()[1], seen
+    finally:
+        server.should_exit = True
+        await task
 
 
 def main(kind: str) -> None:

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -20,7 +19,7 @@ from malmoi.assist.skills.operation import CallContext
 from malmoi.core.errors import SkillUnavailable, Unauthenticated, UnknownName
 
 sys.path.insert(0, str(Path(__file__).parent))
-from mcp_servers import good
+from mcp_servers import http_server
 
 SERVERS = str(Path(__file__).with_name("mcp_servers.py"))
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
@@ -163,30 +162,6 @@ async def test_our_settings_are_not_given_to_servers(monkeypatch: pytest.MonkeyP
     assert "secret" not in told.values()
 
 
-@asynccontextmanager
-async def http_server() -> AsyncIterator[tuple[int, list[dict[str, str]]]]:
-    """The good server over streamable HTTP, on the loopback."""
-    import uvicorn
-
-    seen: list[dict[str, str]] = []
-    app = good().streamable_http_app(host="cafe.test")
-
-    async def noting(scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "http":
-            seen.append({k.decode(): v.decode() for k, v in scope["headers"]})
-        await app(scope, receive, send)
-
-    server = uvicorn.Server(uvicorn.Config(noting, port=0, log_level="error", lifespan="on", ws="none"))
-    task = asyncio.create_task(server.serve())
-    while not server.started:
-        await asyncio.sleep(0.02)
-    try:
-        yield server.servers[0].sockets[0].getsockname()[1], seen
-    finally:
-        server.should_exit = True
-        await task
-
-
 def loopback(port: int) -> Egress:
     async def resolve(host: str, port: int) -> Sequence[str]:
         return ["127.0.0.1"]
@@ -206,6 +181,25 @@ async def test_http_goes_through_the_checked_way_out() -> None:
         assert all(head["host"] == f"cafe.test:{port}" for head in seen)
         with pytest.raises(Unauthenticated):
             await provider.call("find_cafe", {"place": "제주"}, context("b"))
+        await provider.close()
+        await egress.close()
+
+
+async def test_a_server_that_tells_nobody_its_tools_is_asked_with_a_key() -> None:
+    pytest.importorskip("uvicorn")
+    async with http_server(key="s3cret") as (port, _):
+        source = McpSource(url=f"http://cafe.test:{port}/mcp")
+        egress = loopback(port)
+        for given in ({}, {"token": "another"}):
+            provider = McpProvider(source, auth=Auth(kind="bearer"), egress=egress, seconds=10, given=given)
+            with pytest.raises(Unauthenticated):
+                await provider.operations()
+            await provider.close()
+        given = {"token": "s3cret"}
+        provider = McpProvider(source, auth=Auth(kind="bearer"), egress=egress, seconds=10, given=given)
+        assert "find_cafe" in [one.name for one in await provider.operations()]
+        with pytest.raises(Unauthenticated):  # the key of one is not that of another
+            await provider.call("find_cafe", {"place": "제주"}, context("b", token="another"))
         await provider.close()
         await egress.close()
 

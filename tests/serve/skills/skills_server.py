@@ -18,6 +18,7 @@ from malmoi.serve.db import utc_now
 from malmoi.serve.db.tables import Account
 from malmoi.serve.identity import Principal, Role, account_principal
 from malmoi.serve.services import Services
+from malmoi.serve.settings import SkillSettings
 
 MANIFEST = """\
 name = "{name}"
@@ -80,9 +81,12 @@ def see_letters(app: FastAPI) -> None:
 
 
 @asynccontextmanager
-async def skills_server(home: Path, engine: ScriptedEngine | None = None) -> AsyncIterator[InProcess]:
-    """A server with one scripted model."""
-    app = create_app(settings(home), engines={"scripted": engine or ScriptedEngine()})
+async def skills_server(
+    home: Path, engine: ScriptedEngine | None = None, **skills: Any
+) -> AsyncIterator[InProcess]:
+    """A server with one scripted model, and these settings of skills."""
+    chosen = settings(home).model_copy(update={"skills": SkillSettings(**skills)})
+    app = create_app(chosen, engines={"scripted": engine or ScriptedEngine()})
     see_letters(app)
     transport = httpx.ASGITransport(app)
     base_url = "http://127.0.0.1:8080"

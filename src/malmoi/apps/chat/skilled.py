@@ -192,7 +192,7 @@ class SkilledReplies:
             if name not in known:
                 continue
             try:
-                await skills.registry.load(name)
+                await skills.load(principal, name)
                 names.append(name)
             except SkillUnavailable as error:
                 _logger.warning("the skill %r is left out of a reply: %s", name, error)

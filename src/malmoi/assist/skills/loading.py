@@ -150,7 +150,12 @@ def check_arguments(operation: Operation, arguments: Mapping[str, Any]) -> None:
 
 
 async def open_skill(
-    skill: Skill, *, egress: Egress, limits: SkillLimits | None = None, way: Way | None = None
+    skill: Skill,
+    *,
+    egress: Egress,
+    limits: SkillLimits | None = None,
+    way: Way | None = None,
+    given: Mapping[str, str] | None = None,
 ) -> LoadedSkill:
     """Open the source of a skill, and lay its manifest over it.
 
@@ -159,10 +164,12 @@ async def open_skill(
         egress: the way out.
         limits: of a call.
         way: what answers an OpenAPI skill's requests in the place of `egress`.
+        given: somebody's credentials, for an MCP server that tells nobody its tools without them.
 
     Raises:
         ConfigError: the source is wrong; every fault with its file and line.
         SkillUnavailable: its server does not answer.
+        Unauthenticated: its server tells what it can do to nobody without a key.
         MissingExtra: the source needs a package that is not installed.
     """
     chosen = limits if limits is not None else SkillLimits()
@@ -197,7 +204,7 @@ async def open_skill(
             from malmoi.assist.skills.mcp import McpProvider
         except ImportError as error:
             raise MissingExtra("The MCP client", "skills") from error
-        provider = McpProvider(source.mcp, auth=auth, egress=egress, seconds=chosen.call_seconds)
+        provider = McpProvider(source.mcp, auth=auth, egress=egress, seconds=chosen.call_seconds, given=given)
     try:
         operations = await provider.operations()
     except MalmoiError:

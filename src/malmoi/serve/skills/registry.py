@@ -18,7 +18,15 @@ from malmoi.assist.skills.limits import SkillLimits
 from malmoi.assist.skills.loading import LoadedSkill, open_skill
 from malmoi.assist.skills.manifest import Skill, load_skill, read_manifest
 from malmoi.assist.skills.validation import check_skill
-from malmoi.core.errors import ConfigError, Conflict, InvalidInput, MalmoiError, NotFound
+from malmoi.core.errors import (
+    ConfigError,
+    Conflict,
+    InvalidInput,
+    MalmoiError,
+    NotFound,
+    SkillUnavailable,
+    Unauthenticated,
+)
 from malmoi.serve.db import utc_now
 from malmoi.serve.skills.sandbox import SandboxWay, is_sandboxed
 from malmoi.serve.skills.tables import SkillUpload
@@ -35,6 +43,16 @@ _TRY_AGAIN = 30.0  # seconds until a skill that could not be opened is tried aga
 class _Failure:
     error: MalmoiError
     at: float
+
+
+class KeyNeeded(SkillUnavailable):
+    """A skill whose server tells what it can do only to those who have a key that it knows."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"the server of {name!r} wants your key before it tells what it can do.",
+            fix="Give it in the settings of the skill.",
+        )
 
 
 class SkillRegistry:
@@ -67,6 +85,7 @@ class SkillRegistry:
         self._uploads: dict[str, tuple[str, Skill]] = {}
         self._opened: dict[str, LoadedSkill] = {}
         self._failed: dict[str, _Failure] = {}
+        self._keyed: set[str] = set()
         self._turn = asyncio.Lock()
 
     async def start(self) -> None:
@@ -115,33 +134,59 @@ class SkillRegistry:
             raise NotFound(f"there is no skill {name!r}.")
         return skills[name]
 
-    async def load(self, name: str) -> LoadedSkill:
+    async def load(self, name: str, given: Mapping[str, str] | None = None) -> LoadedSkill:
         """A skill that can be called.
+
+        Args:
+            name: of the skill.
+            given: the caller's credentials for it; None: it is not opened for a caller.
 
         Raises:
             NotFound: there is none of this name.
+            KeyNeeded: its server tells what it can do only to those who have a key.
             ConfigError, SkillUnavailable, MissingExtra: it cannot be opened.
         """
         skill = await self.get(name)
         async with self._turn:
+            if name in self._keyed and not given and (given is not None or name not in self._opened):
+                raise KeyNeeded(name)
             if name in self._opened:
                 return self._opened[name]
             failure = self._failed.get(name)
             if failure is not None and time.monotonic() - failure.at < _TRY_AGAIN:
                 raise failure.error
             try:
-                loaded = await open_skill(
-                    skill,
-                    egress=self._egress,
-                    limits=self._limits,
-                    way=self._sandbox if is_sandboxed(skill) else None,
-                )
+                loaded = await self._open(skill, given or {})
+            except KeyNeeded:
+                raise
             except MalmoiError as error:
                 self._failed[name] = _Failure(error, time.monotonic())
                 raise
             self._failed.pop(name, None)
             self._opened[name] = loaded
             return loaded
+
+    async def _open(self, skill: Skill, given: Mapping[str, str]) -> LoadedSkill:
+        """Open a skill; its server gets the caller's key only where it tells nothing without one."""
+        while True:
+            try:
+                return await open_skill(
+                    skill,
+                    egress=self._egress,
+                    limits=self._limits,
+                    way=self._sandbox if is_sandboxed(skill) else None,
+                    given=given if skill.name in self._keyed else None,
+                )
+            except Unauthenticated as error:
+                if skill.manifest.auth.kind == "none":
+                    raise SkillUnavailable(
+                        f"the server of {skill.name!r} wants a key.",
+                        fix="Say in [auth] of its skill.toml how the key is sent.",
+                    ) from error
+                if skill.name in self._keyed or not given:
+                    self._keyed.add(skill.name)
+                    raise KeyNeeded(skill.name) from error
+                self._keyed.add(skill.name)
 
     async def check(
         self, manifest: str, document_name: str, document: str | None
@@ -209,6 +254,7 @@ class SkillRegistry:
     async def _forget(self, name: str) -> None:
         self._uploads.pop(name, None)
         self._failed.pop(name, None)
+        self._keyed.discard(name)
         self.broken.pop(name, None)
         loaded = self._opened.pop(name, None)
         if loaded is not None:

@@ -17,6 +17,7 @@ from malmoi.core.types import Message
 from malmoi.serve.errors import envelope
 from malmoi.serve.identity import Principal, require
 from malmoi.serve.identity import Scope as Right
+from malmoi.serve.skills.registry import KeyNeeded
 from malmoi.serve.skills.sandbox import is_sandboxed
 from malmoi.serve.skills.service import SkillRun, Skills, Stage
 from malmoi.serve.skills.trainer import trainer_router
@@ -93,7 +94,12 @@ def _own_routes(skills: Skills) -> APIRouter:
     @router.get("/{name}")
     async def read_skill(principal: Caller, name: SkillName) -> SkillDetail:
         """A skill with its operations; it is opened for that."""
-        loaded = await skills.registry.load(name)
+        try:
+            loaded = await skills.load(principal, name)
+        except KeyNeeded:
+            skill = await skills.registry.get(name)
+            shown = await item(principal, skill, skill.manifest.auth)
+            return SkillDetail(**shown.model_dump(), operations=[], key_needed=True)
         shown = await item(principal, loaded.skill, loaded.auth)
         operations = [
             OperationItem(
@@ -120,9 +126,12 @@ def _own_routes(skills: Skills) -> APIRouter:
     @router.put("/{name}/credentials", status_code=204)
     async def keep_credentials(principal: Person, name: SkillName, body: CredentialsBody) -> None:
         """Give your own keys for a skill; they are kept sealed and are never shown again."""
-        loaded = await skills.registry.load(name)
+        try:
+            auth = (await skills.load(principal, name)).auth
+        except KeyNeeded:
+            auth = (await skills.registry.get(name)).manifest.auth
         values = {field: value.get_secret_value() for field, value in body.values.items()}
-        await skills.choices.keep(principal.account_id, name, loaded.auth, values)
+        await skills.choices.keep(principal.account_id, name, auth, values)
 
     @router.delete("/{name}/credentials", status_code=204)
     async def forget_credentials(principal: Person, name: SkillName) -> None:

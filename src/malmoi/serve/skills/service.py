@@ -177,6 +177,17 @@ class Skills:
         await self.choices.switch(principal.account_id, name, on=on)
         return await self.choices.switched_on(principal.account_id)
 
+    async def load(self, principal: Principal, name: str) -> LoadedSkill:
+        """A skill that the caller can call.
+
+        Raises:
+            NotFound: there is none of this name.
+            KeyNeeded: its server tells what it can do only to those who have a key.
+            ConfigError, SkillUnavailable, MissingExtra: it cannot be opened.
+        """
+        kept = await self.choices.credentials(principal.account_id, [name])
+        return await self.registry.load(name, kept.get(name, {}))
+
     async def given(self, principal: Principal, loaded: LoadedSkill) -> dict[str, str]:
         """The caller's credentials for a skill. For the sandbox each account has a token made for it."""
         kept = await self.choices.credentials(principal.account_id, [loaded.name])
@@ -288,7 +299,7 @@ class Skills:
         for name in chosen:
             if name not in on and not of_set:
                 raise Conflict(f"the skill {name!r} is not switched on.", fix="Switch it on first.")
-        loaded = [await self.registry.load(name) for name in chosen]
+        loaded = [await self.load(principal, name) for name in chosen]
         choose_skills(loaded, most=self.limits.skills)
         return loaded
 

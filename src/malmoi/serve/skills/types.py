@@ -63,6 +63,8 @@ class SkillDetail(SkillItem):
     """A skill with its operations."""
 
     operations: list[OperationItem]
+    key_needed: bool = False
+    """Its server tells what it can do only when you have given your key, and knows it."""
 
 
 class SwitchedOn(BaseModel):

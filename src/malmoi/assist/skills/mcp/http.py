@@ -24,12 +24,14 @@ class EgressBridge(httpx2.AsyncBaseTransport):
 
     Attributes:
         refused: why the last request was refused; the SDK itself tells no more than that it failed.
+        wants_key: whether the server has answered that it does not know who asks.
     """
 
     def __init__(self, egress: Egress, *, max_bytes: int) -> None:
         self._egress = egress
         self._max_bytes = max_bytes
         self.refused: EgressRefused | None = None
+        self.wants_key = False
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send one request."""
@@ -48,6 +50,7 @@ class EgressBridge(httpx2.AsyncBaseTransport):
             raise httpx2.ReadTimeout("no answer in time", request=request) from error
         except (httpx.TransportError, httpx.InvalidURL) as error:
             raise httpx2.ConnectError("the server cannot be reached", request=request) from error
+        self.wants_key = self.wants_key or answer.status_code in (401, 403)
         return httpx2.Response(
             answer.status_code,
             headers=answer.headers.raw,

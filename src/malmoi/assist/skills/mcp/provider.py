@@ -30,7 +30,7 @@ from malmoi.assist.skills.mcp.http import EgressBridge, bridge_client
 from malmoi.assist.skills.mcp.process import process_streams
 from malmoi.assist.skills.openapi.request import secret_headers
 from malmoi.assist.skills.operation import CallContext, Card, Exchange, File, Operation, Result
-from malmoi.core.errors import SkillUnavailable, UnknownName
+from malmoi.core.errors import SkillUnavailable, Unauthenticated, UnknownName
 
 _MAX_TOOLS = 100
 _MAX_PAGES = 20
@@ -42,6 +42,7 @@ _MAX_FILE = 5 * 1024 * 1024
 _SHOWN = 4000
 _IDLE = 120.0  # seconds after which a connection is closed
 _MAX_CONNECTIONS = 16
+_GONE = (-32000, -32700)  # the connection is closed, or was never understood
 _SPARE = re.compile(r"[^A-Za-z0-9_-]+")
 _ENDINGS = {"image/png": "png", "image/jpeg": "jpg", "image/gif": "gif", "image/webp": "webp"}
 
@@ -58,6 +59,7 @@ class McpProvider:
         egress: the way out.
         seconds: a call may take.
         max_bytes: of one HTTP answer.
+        given: somebody's key, for a server that tells nobody its tools without one.
     """
 
     def __init__(
@@ -68,12 +70,14 @@ class McpProvider:
         egress: Egress,
         seconds: float = 30.0,
         max_bytes: int = 8 * 1024 * 1024,
+        given: Mapping[str, str] | None = None,
     ) -> None:
         self._source = source
         self._auth = auth
         self._egress = egress
         self._seconds = seconds
         self._max_bytes = max_bytes
+        self._given = dict(given or {})
         self._tools: dict[str, tuple[str, Operation]] = {}
         self._connections: dict[tuple[str, tuple[tuple[str, str], ...]], Connection] = {}
         self._listing = asyncio.Lock()
@@ -83,10 +87,12 @@ class McpProvider:
 
         Raises:
             SkillUnavailable: the server does not answer.
+            Unauthenticated: it tells them to nobody without a key, or does not know this one.
         """
         async with self._listing:
             if not self._tools:
-                listed = await self._run("", {}, _list_tools)
+                listed = await self._run("", self._given, _list_tools)
+                self._given.clear()
                 for tool in listed:
                     operation = _operation(tool)
                     if operation is not None and operation.name not in self._tools:
@@ -98,7 +104,7 @@ class McpProvider:
 
         Raises:
             SkillUnavailable: the server does not answer in time, or is gone.
-            Unauthenticated: the caller's key is missing.
+            Unauthenticated: the caller's key is missing, or the server does not know it.
         """
         await self.operations()
         if operation not in self._tools:
@@ -125,7 +131,8 @@ class McpProvider:
         await asyncio.gather(*(one.close() for one in connections), return_exceptions=True)
 
     async def _run(self, account: str, credentials: Mapping[str, str], job: Any) -> Any:
-        headers = secret_headers(self._auth, credentials) if account and self._source.url else {}
+        is_known = bool(account or credentials)
+        headers = secret_headers(self._auth, credentials) if is_known and self._source.url else {}
         key = (account, tuple(sorted(headers.items())))
         bridge: list[EgressBridge] = []
         await self._close_idle()
@@ -139,23 +146,24 @@ class McpProvider:
             self._connections[key] = connection
         try:
             return await connection.run(job)
-        except SkillUnavailable:
+        except (SkillUnavailable, MCPError, httpx2.HTTPError, OSError, RuntimeError, ValueError) as error:
+            # The SDK's own ways to say that a server refuses, has broken off, or talked nonsense.
+            wants_key = bool(bridge) and bridge[0].wants_key
+            if isinstance(error, MCPError) and error.code not in _GONE and not wants_key:
+                raise
             self._connections.pop(key, None)
             await connection.close()
             if bridge and bridge[0].refused is not None:
                 raise bridge[0].refused from None
-            raise
-        except (httpx2.HTTPError, OSError, RuntimeError, ValueError) as error:
-            # The SDK's own ways to say that a server has broken off or talked nonsense.
-            self._connections.pop(key, None)
-            await connection.close()
-            raise SkillUnavailable(f"the MCP server failed ({type(error).__name__}).") from error
-        except MCPError as error:
-            if error.code in (-32000, -32700):  # the connection is closed, or was never understood
-                self._connections.pop(key, None)
-                await connection.close()
-                raise SkillUnavailable("the MCP server is gone.") from error
-            raise
+            if wants_key:
+                raise Unauthenticated(
+                    "the MCP server wants a key, or does not know the one it got.",
+                    fix="Give it in the settings of the skill.",
+                ) from error
+            if isinstance(error, SkillUnavailable):
+                raise
+            why = "is gone" if isinstance(error, MCPError) else f"failed ({type(error).__name__})"
+            raise SkillUnavailable(f"the MCP server {why}.") from error
 
     async def _close_idle(self) -> None:
         now = asyncio.get_running_loop().time()
