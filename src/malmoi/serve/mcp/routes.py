@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
+from malmoi.core.errors import InvalidInput
 from malmoi.serve.identity import Principal, require
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
         for status, meaning in _REFUSALS.items()
     },
 }
-_BODY = {"requestBody": {"content": {"application/json": {"schema": {"type": "object"}}}}}
+_BODY = {"requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}}
 
 
 def mcp_router(endpoint: McpEndpoint) -> APIRouter:
@@ -45,6 +46,8 @@ def mcp_router(endpoint: McpEndpoint) -> APIRouter:
     @router.post("/mcp", response_class=Response, responses=_ANSWERS, openapi_extra=_BODY)
     async def answer_message(principal: Caller, request: Request) -> Response:
         """Answer one message of the Model Context Protocol (streamable HTTP, 2024-11-05 to 2026-07-28)."""
+        if not request.headers.get("content-type", "").lower().startswith("application/json"):
+            raise InvalidInput("a message is JSON.", field="content-type", fix="Send application/json.")
         return _HandedOver(endpoint, principal)
 
     @router.delete("/mcp", response_class=Response, responses=_ANSWERS)
