@@ -17,6 +17,7 @@ from malmoi.core.errors import UnknownName
 from malmoi.serve.admission import Admission
 from malmoi.serve.body import JsonGate
 from malmoi.serve.documents import Documents, documents_router, is_upload
+from malmoi.serve.documents.embedding import alike_embedder
 from malmoi.serve.engines import EnginePool
 from malmoi.serve.errors import error_response, install_error_handlers
 from malmoi.serve.guards import Guards
@@ -184,6 +185,7 @@ def _build_services(
     metrics = Metrics(admission)
     inference = Inference(pool, admission, metering, metrics, Guards(settings.guard, home))
     documents = Documents(db, pool, settings.documents, home)
+    routing = RoutingVectors(pool, alike_embedder(settings.documents.embedder))
     return Services(
         settings=settings,
         db=db,
@@ -196,9 +198,7 @@ def _build_services(
         downloads=Downloads(catalog, on_done=pool.installed),
         users=Users(home, settings.users, metering),
         documents=documents,
-        skills=Skills(
-            db, home, settings.skills, inference, documents, RoutingVectors(pool, settings.documents.embedder)
-        ),
+        skills=Skills(db, home, settings.skills, inference, documents, routing),
         health=Health(),
     )
 

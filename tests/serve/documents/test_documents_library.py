@@ -274,14 +274,14 @@ async def test_an_embedder_that_is_away_is_waited_for(
     failures = 2
     embed = engine.embed
 
-    async def sometimes(texts: Any) -> Any:
+    async def sometimes(texts: Any, **named: Any) -> Any:
         nonlocal failures
         if failures:
             failures -= 1
             from malmoi.core.errors import EngineUnavailable
 
             raise EngineUnavailable("it is starting.")
-        return await embed(texts)
+        return await embed(texts, **named)
 
     monkeypatch.setattr(engine, "embed", sometimes)
     collection = await server.collection()
@@ -289,6 +289,29 @@ async def test_an_embedder_that_is_away_is_waited_for(
     assert (await server.finished(document))["status"] == "ready"
     assert failures == 0
     assert "waits for its vectors" in caplog.text
+
+
+async def test_vectors_of_another_model_are_made_anew(open_server: OpenServer) -> None:
+    server = await open_server()
+    collection = await server.collection()
+    document = await server.add(collection, "a.txt", TEXT)
+    async with server.app.state.services.db.session() as session:
+        await session.execute(
+            update(StoredPassage).values(embedder="scripte_:16", vectors=b"", vector_count=0)
+        )
+    server = await open_server()
+    async with asyncio.timeout(20):
+        while (await server.finished(document))["status"] != "ready" or await stale(server):
+            await asyncio.sleep(0.02)
+    assert server.parser.calls == 0
+    assert (await server.find("은하수"))[0]["ranks"]["vectors"] == 1
+
+
+async def stale(server: Server) -> int:
+    """Passages with vectors of another model."""
+    async with server.app.state.services.db.reading() as session:
+        other = select(func.count()).where(StoredPassage.embedder.like(r"scripte\_:%", escape="\\"))
+        return int(await session.scalar(other) or 0)
 
 
 async def test_two_processes_do_not_index_the_same_documents(open_server: OpenServer, home: Path) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from malmoi.assist.retrieval.document import Passage
+    from malmoi.engine.base import Role
     from malmoi.serve.engines import EnginePool
 
 _AT_ONCE = 8
@@ -28,8 +29,28 @@ class NoEmbedder(MalmoiError):
     code = "no_embedder"
 
 
+SEARCH = "e5"
+"""The encoder that was trained to find what answers a question; its weights may be missing."""
+ALIKE = "use"
+"""The encoder that tells how alike texts are."""
+
+
+def search_embedder(name: str) -> str:
+    """The model that embeds passages and questions: the one of the settings, if its weights are here."""
+    if name != SEARCH:
+        return name
+    from malmoi.engine.embed import E5Embedder
+
+    return SEARCH if E5Embedder.is_installed() else ALIKE
+
+
+def alike_embedder(name: str) -> str:
+    """The model that tells how alike texts are, on a server that searches with the model `name`."""
+    return ALIKE if name == SEARCH else name
+
+
 class Embedding:
-    """The engine that embeds documents.
+    """An engine that embeds texts.
 
     Args:
         engines: the models of the server.
@@ -40,8 +61,12 @@ class Embedding:
         self._engines = engines
         self._name = name
 
-    async def __call__(self, texts: Sequence[str]) -> NDArray[np.float32]:
+    async def __call__(self, texts: Sequence[str], *, role: Role = "query") -> NDArray[np.float32]:
         """One unit vector a text, (N, D).
+
+        Args:
+            texts: what is embedded.
+            role: what the texts are; texts that are compared with each other are all queries.
 
         Raises:
             NoEmbedder: no such engine is here.
@@ -58,7 +83,7 @@ class Embedding:
                     )
                 for start in range(0, len(texts), _AT_ONCE):
                     batch = [text[:_MOST] or " " for text in texts[start : start + _AT_ONCE]]
-                    pieces.append(await engine.embed(batch))
+                    pieces.append(await engine.embed(batch, role=role))
         except (MissingExtra, NotFound, UnknownName, Unsupported) as error:
             raise NoEmbedder(error.message, fix=error.fix) from error
         vectors = np.concatenate(pieces)

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import and_, delete, select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import undefer
 
@@ -22,7 +22,7 @@ from malmoi.core.errors import Conflict, DiskFull, EngineError, MalmoiError
 from malmoi.core.locks import locked
 from malmoi.serve.db import utc_now
 from malmoi.serve.documents.library import FINISHED, UNFINISHED, mark_changed, remove_documents
-from malmoi.serve.documents.steps import Gone, Steps, Tools, check_there
+from malmoi.serve.documents.steps import Gone, Steps, Tools, check_there, lacks_vectors
 from malmoi.serve.documents.tables import StoredDocument, StoredPassage
 
 _LOG = logging.getLogger("malmoi.serve")
@@ -84,6 +84,7 @@ class Indexer:
             Conflict: another process indexes.
         """
         with locked(self._lock, busy="another process indexes the documents.", fix="Wait for it."):
+            await self._renew()
             while await self._next():
                 pass
             await self._clean()
@@ -97,6 +98,7 @@ class Indexer:
                 await asyncio.sleep(_POLL)
 
     async def _work_alone(self) -> None:
+        await self._renew()
         while True:
             self._wake.clear()
             try:
@@ -116,6 +118,23 @@ class Indexer:
         deleted, self._untidy = self._untidy, False
         self._tidied = asyncio.get_running_loop().time()
         await self._tidy(deleted)
+
+    async def _renew(self) -> None:
+        """Take up documents with vectors of another model than the one of now, which never finds them.
+
+        They stay as they are until each of their passages has its new vectors: found by words, and not by
+        vectors that mean nothing to this model.
+        """
+        other = and_(StoredPassage.embedder.is_not(None), lacks_vectors(self._tools.embed))
+        async with self._tools.db.session() as session:
+            await session.execute(
+                update(StoredDocument)
+                .where(
+                    StoredDocument.status == "ready",
+                    StoredDocument.id.in_(select(StoredPassage.document_id).where(other)),
+                )
+                .values(status="indexing", attempts=0)
+            )
 
     async def _next(self) -> bool:
         """Take one document; False when none waits."""

@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from malmoi.core.morphemes import MorphemeAnalyzer
 from malmoi.serve.documents.collections import Collections
-from malmoi.serve.documents.embedding import Embedding, passage_texts
+from malmoi.serve.documents.embedding import Embedding, alike_embedder, passage_texts, search_embedder
 from malmoi.serve.documents.files import FileStore
 from malmoi.serve.documents.finding import Finder, Manner
 from malmoi.serve.documents.indexing import Indexer
@@ -51,7 +51,7 @@ class Documents:
         library: uploads, lists, texts.
         indexer: the work in the background.
         analyzer: the analyser of Korean; other rooms may use it too.
-        embed: texts to vectors.
+        embed: texts to vectors that tell how alike they are; those of passages are by another model.
     """
 
     def __init__(
@@ -73,7 +73,8 @@ class Documents:
         self._files = FileStore(folder)
         self._terms = open_terms(db.dialect, "document_terms")
         self._vectors = VectorCache(settings.vector_cache_megabytes << 20)
-        embed = self.embed = Embedding(engines, settings.embedder)
+        embed = Embedding(engines, search_embedder(settings.embedder))
+        self.embed = Embedding(engines, alike_embedder(settings.embedder))
         tools = Tools(
             db=db,
             files=self._files,

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from sqlalchemy import ColumnElement, select, update
+from sqlalchemy import ColumnElement, not_, or_, select, update
 
 from malmoi.assist.retrieval.document import Document, Passage
 from malmoi.serve.documents.embedding import NoEmbedder
@@ -184,8 +184,8 @@ class Steps:
                 await _set_progress(session, row.id, _ANALYSING, _EMBEDDING, done / len(left))
 
     async def add_vectors(self, row: StoredDocument, document: Document) -> None:
-        """The vectors of passages that have none; without an embedder they are found by their words."""
-        left = await self._left(row, StoredPassage.embedder.is_(None))
+        """The vectors of passages that have none of this model; without one they are found by their words."""
+        left = await self._left(row, lacks_vectors(self._tools.embed))
         for turn, start in enumerate(range(0, len(left), _EMBEDDED_AT_ONCE)):
             batch = await self._load(left[start : start + _EMBEDDED_AT_ONCE])
             texts = [
@@ -197,7 +197,7 @@ class Steps:
                 for one in batch
             ]
             try:
-                vectors = await self._tools.embed([text for each in texts for text in each])
+                vectors = await self._tools.embed([text for each in texts for text in each], role="passage")
             except NoEmbedder as error:
                 _LOG.warning("documents are indexed without vectors: %s", error)
                 return
@@ -230,6 +230,12 @@ class Steps:
         async with self._tools.db.reading() as session:
             wanted = select(StoredPassage).where(StoredPassage.id.in_(ids)).order_by(StoredPassage.number)
             return (await session.scalars(wanted)).all()
+
+
+def lacks_vectors(embed: Embedding) -> ColumnElement[bool]:
+    """Whether a passage has no vectors of the model that embeds now: none, or those of another."""
+    own = StoredPassage.embedder.startswith(f"{embed.name}:", autoescape=True)
+    return or_(StoredPassage.embedder.is_(None), not_(own))
 
 
 async def check_there(session: AsyncSession, document_id: str) -> None:
