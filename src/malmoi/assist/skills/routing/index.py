@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from malmoi.assist.skills.loading import LoadedSkill
 from malmoi.assist.skills.routing.ngrams import gram_counts, rarity, unit
-from malmoi.assist.skills.routing.weighing import Weights
+from malmoi.assist.skills.routing.weighing import Weights, load_weights
 
 Embed: TypeAlias = Callable[[Sequence[str]], Awaitable[NDArray[np.float32]]]
 
@@ -136,6 +136,27 @@ async def build_index(
     shown += [one for one in demonstrations if not one.skill or one.skill in names]
     shown += [Demonstration(text) for text in none_queries()]
     shown = [one for one in shown if not one.operation or Label(one.skill, one.operation) in known]
+    return await index_of(shown, names, labels, embed, weights=weights)
+
+
+async def index_of(
+    shown: list[Demonstration],
+    names: list[str],
+    labels: list[Label],
+    embed: Embed,
+    *,
+    weights: Weights | None = None,
+) -> Index:
+    """The index of some examples.
+
+    Args:
+        shown: examples; those for none have no name.
+        names: what an example may be for.
+        labels: what examples may be for within a name; may be empty.
+        embed: unit-length vectors of texts.
+        weights: of the kernel; None: those of this package.
+    """
+    weights = weights if weights is not None else load_weights()
     texts = [one.query for one in shown]
     vectors = await embed(texts)
     counts = gram_counts(texts)
