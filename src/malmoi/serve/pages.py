@@ -36,6 +36,9 @@ SHELL_PATHS: Final = (
     "/redteam/{id}",
     "/settings",
     "/settings/{section}",
+    "/trainer",
+    "/trainer/{id}",
+    "/trainer/{id}/{section}",
     "/users",
     "/users/{id}",
 )
