@@ -51,7 +51,8 @@ class Documents:
         library: uploads, lists, texts.
         indexer: the work in the background.
         analyzer: the analyser of Korean; other rooms may use it too.
-        embed: texts to vectors that tell how alike they are; those of passages are by another model.
+        embed_for_search: passages and questions to vectors that tell what answers what.
+        embed: texts to vectors that tell how alike they are; by another model where there are two.
     """
 
     def __init__(
@@ -73,7 +74,7 @@ class Documents:
         self._files = FileStore(folder)
         self._terms = open_terms(db.dialect, "document_terms")
         self._vectors = VectorCache(settings.vector_cache_megabytes << 20)
-        embed = Embedding(engines, search_embedder(settings.embedder))
+        embed = self.embed_for_search = Embedding(engines, search_embedder(settings.embedder))
         self.embed = Embedding(engines, alike_embedder(settings.embedder))
         tools = Tools(
             db=db,

@@ -22,10 +22,11 @@ from malmoi.core.errors import EngineError
 from malmoi.core.morphemes import MorphemeAnalyzer
 from malmoi.engine.base import Role
 from malmoi.engine.catalog import Catalog
-from malmoi.engine.embed import EMBEDDING_SIZE, UseEmbedder
+from malmoi.engine.embed import E5_SIZE, EMBEDDING_SIZE, TextEmbedder
 from malmoi.serve.db import Database
 from malmoi.serve.documents.bench.generated import Author
 from malmoi.serve.documents.bench.pages import generated_pdf
+from malmoi.serve.documents.embedding import SEARCH, search_embedder
 from malmoi.serve.documents.service import Documents
 from malmoi.serve.documents.types import NewCollection
 from malmoi.serve.engines import EnginePool
@@ -51,15 +52,18 @@ class _QuickAnalyzer(MorphemeAnalyzer):
         return True
 
 
-class _QuickEmbedder(UseEmbedder):
-    """Vectors by chance, under the name of the real encoder."""
+class _QuickEmbedder(TextEmbedder):
+    """Vectors by chance, under the name of the real encoder and as long as its own."""
 
-    async def embed(self, texts: Sequence[str], *, role: Role = "query") -> NDArray[np.float32]:
-        vectors = np.random.default_rng(len(texts)).standard_normal((len(texts), EMBEDDING_SIZE))
-        unit: NDArray[np.float32] = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(
-            np.float32
-        )
-        return unit
+    def __init__(self, name: str) -> None:
+        size = E5_SIZE if name == SEARCH else EMBEDDING_SIZE
+        super().__init__(name=name, size=size, description="By chance.", turn=32, threads=1)
+
+    def _encode(self, texts: list[str], role: Role) -> NDArray[np.float32]:
+        return np.random.default_rng(len(texts)).standard_normal((len(texts), self._size), dtype=np.float32)
+
+    def _forget(self) -> None:
+        pass
 
 
 async def _read_markdown(content: bytes, *, name: str) -> Document:
@@ -87,11 +91,12 @@ async def search_times(count: int, questions: int, repeats: int) -> tuple[list[f
         db = Database.of(settings)
         await db.migrate()
         principal = await _owner(db, settings)
+        embedder = search_embedder(settings.documents.embedder)
         quick = EnginePool(
             home=home,
             settings=settings.models,
             catalog=Catalog(home),
-            engines={"use": _QuickEmbedder()},
+            engines={embedder: _QuickEmbedder(embedder)},
         )
         filling = Documents(
             db, quick, settings.documents, home, analyzer=_QuickAnalyzer(), parse=_read_markdown
@@ -157,7 +162,7 @@ async def _index_times(name: str, content: bytes, sentence: str) -> tuple[float,
         documents = Documents(db, pool, settings.documents, home)
         try:
             await documents.analyzer.analyze(["준비"])
-            await documents.embed(["준비"])
+            await documents.embed_for_search(["준비"])
             collection = await documents.collections.create(principal, NewCollection(name="generated"))
             began = time.perf_counter()
             await documents.library.add(principal, collection.id, name, _whole(content))
