@@ -14,12 +14,36 @@ from skills_server import put_skill
 FIND = "제주 렌터카 찾아줘"
 BOOK = "A-7 예약을 마쳤습니다."
 
-__all__ = ["BOOK", "FIND", "Cars", "ask_for", "card_call", "confirm_of", "put_rental", "reply_of", "trace_of"]
+__all__ = [
+    "BOOK",
+    "FIND",
+    "Cars",
+    "ask_for",
+    "card_call",
+    "confirm_of",
+    "put_rental",
+    "put_skill_file",
+    "reply_of",
+    "trace_of",
+]
 
 
 def put_rental(home: Path, more: str = "") -> None:
     """The skill `rental`, which searches, books and reads documents."""
     put_skill(home, more=more)
+
+
+def put_skill_file(home: Path, name: str, python: str, examples: dict[str, str]) -> None:
+    """A skill of its own domain; `examples` are query -> operation."""
+    folder = home / "skills" / name
+    folder.mkdir(parents=True)
+    lines = [
+        f'name = "{name}"\ndomain = "{name}"\nversion = "1"\ndescription = "{name}."\ndocuments = true',
+        f'[people.ko]\nname = "{name}"\ndescription = "{name}"',
+        *(f'[[examples]]\nquery = "{query}"\noperation = "{one}"' for query, one in examples.items()),
+        f'[source]\npython = "{python}"\n',
+    ]
+    (folder / "skill.toml").write_text("\n".join(lines), encoding="utf-8")
 
 
 def card_call(operation: str = "book", **arguments: Any) -> dict[str, Any]:

@@ -15,14 +15,12 @@ from typing import Any
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from malmoi.apps.chat.beginning import with_opening
+from malmoi.apps.chat.answering import Answering
 from malmoi.apps.chat.conversations import (
     find_conversation,
     find_message,
-    messages_of,
     save_title,
 )
-from malmoi.apps.chat.flowing import occasion_of
 from malmoi.apps.chat.generation import Generation, Outcome, Question
 from malmoi.apps.chat.grounding import Library
 from malmoi.apps.chat.live import LiveEvent, LiveReply
@@ -32,8 +30,7 @@ from malmoi.apps.chat.search import SearchIndex
 from malmoi.apps.chat.skilled import SkilledReplies, SkilledReply, direct_of
 from malmoi.apps.chat.tables import Conversation, Message
 from malmoi.apps.chat.titles import make_title
-from malmoi.apps.chat.tree import path_to
-from malmoi.apps.chat.types import DocumentChoice, MessageOut, NewMessage, Regenerate, SamplingOptions
+from malmoi.apps.chat.types import MessageOut, NewMessage, Regenerate
 from malmoi.apps.chat.waiting import WaitingReplies
 from malmoi.core.errors import Conflict
 from malmoi.serve.db import Database, new_id, utc_now
@@ -78,9 +75,8 @@ class Replies:
         self._db = db
         self._inference = inference
         self._index = index
-        self._personas = personas
-        self._library = library
         self._skilled = skilled
+        self._answering = Answering(db, personas, library, skilled)
         self._waiting = WaitingReplies(db, index, skilled)
         self._running: dict[str, Running] = {}
         self._saving = Saving(db, index, self._running, self._waiting)
@@ -357,7 +353,7 @@ class Replies:
 
     def _answer(self, reply: Message, question: Question) -> LiveReply:
         generation = Generation(self._inference, self._running[reply.id].live)
-        return self._begin(reply, generation, self._generate(generation, question))
+        return self._begin(reply, generation, self._answering.answer(generation, question))
 
     def _go_on(self, reply: Message, skilled: SkilledReply) -> LiveReply:
         generation = Generation(self._inference, self._running[reply.id].live)
@@ -375,43 +371,6 @@ class Replies:
         if running.ending is not None:  # stopped between commit and here
             running.task.cancel()
         return running.live
-
-    async def _generate(self, generation: Generation, question: Question) -> Outcome:
-        async with self._db.reading() as session:
-            account_id = question.principal.account_id
-            conversation = await find_conversation(session, account_id, question.conversation_id)
-            messages = await messages_of(session, account_id, question.conversation_id)
-            branch = path_to(messages, question.message_id)
-            character = await self._personas.character(
-                session, account_id, conversation, branch[0].content if branch else ""
-            )
-        sampling = question.sampling.over(SamplingOptions.model_validate(conversation.sampling))
-        sampling = sampling.over(character.sampling)
-        model = question.model or conversation.model or character.model or ""
-        if character.template is not None and character.template.flow is not None:
-            occasion = occasion_of(character.template, character.form, branch, sampling)
-            return await generation.follow(question.principal, occasion, model=model)
-        outcome = await generation.use_skills(
-            lambda live: self._skilled.begin(question, conversation, branch, model, live), model=model
-        )
-        if outcome is not None:
-            return outcome
-        if conversation.documents is not None:
-            choice = DocumentChoice.model_validate(conversation.documents)
-            return await generation.answer_from(
-                question.principal,
-                lambda live: self._library.ground(question.principal, branch, choice, live),
-                model=model,
-                system=with_opening(character.system_prompt, branch),
-                sampling=sampling,
-            )
-        return await generation.run(
-            question.principal,
-            branch,
-            model=model,
-            system=with_opening(character.system_prompt, branch),
-            sampling=sampling,
-        )
 
     async def _keep(self, running: Running, generation: Generation) -> None:
         """Wait for the end of a reply and save it, whatever the end is."""

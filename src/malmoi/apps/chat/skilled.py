@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from malmoi.apps.chat.prompts import merge_turns
+from malmoi.apps.chat.prompts import Turn, merge_turns
 from malmoi.apps.chat.types import DocumentChoice, Language, StageOut
 from malmoi.assist.guard.sentences import language_of
 from malmoi.assist.skills.routing import Before
 from malmoi.assist.templates import packaged_skills
-from malmoi.core.errors import Conflict, Forbidden, MalmoiError, NotFound, SkillUnavailable
+from malmoi.core.errors import Conflict, Forbidden, MalmoiError, NotFound
 from malmoi.core.types import Chat as Prompt
 from malmoi.core.types import Message as Said
 from malmoi.engine.base import Usage
@@ -104,10 +104,19 @@ class SkilledReplies:
         question: Question,
         conversation: Conversation,
         branch: Sequence[Message],
+        told: Sequence[Turn],
         model: str,
         live: LiveReply,
     ) -> SkilledReply | None:
         """Run the skills that are on for a question; None: it is not for them.
+
+        Args:
+            question: which.
+            conversation: in which it was asked.
+            branch: the messages from the first to the question.
+            told: the same as models are told of them.
+            model: that answers.
+            live: the reply.
 
         Raises:
             MalmoiError: the run could not begin.
@@ -130,7 +139,7 @@ class SkilledReplies:
             model=model,
             skills=names,
             conversation=conversation.id,
-            turns=[Said(one.role, one.content[:_TURN]) for one in merge_turns(branch)[:-1][-_TURNS:]],
+            turns=[Said(one.role, one.content[:_TURN]) for one in merge_turns(told)[:-1][-_TURNS:]],
             language=language,
             zone=question.zone,
             documents=await self._at_hand(principal, conversation),
@@ -184,7 +193,7 @@ class SkilledReplies:
             return False
 
     async def _usable(self, principal: Principal, live: LiveReply) -> list[str]:
-        """The skills that are on. One whose server is away is left out, and readers are told."""
+        """The skills that are on. One that cannot be opened now is left out, and readers are told."""
         skills = self.skills
         known = await skills.registry.all()
         names = []
@@ -194,7 +203,7 @@ class SkilledReplies:
             try:
                 await skills.load(principal, name)
                 names.append(name)
-            except SkillUnavailable as error:
+            except MalmoiError as error:  # whatever it lacks: the others can still answer
                 _logger.warning("the skill %r is left out of a reply: %s", name, error)
                 data = {"skill": name, "message": error.message}
                 live.stage(StageOut(run_id="", number=-1, kind="left_out", data=data))

@@ -1,0 +1,74 @@
+"""What earlier replies showed on cards, as lines under their text: "the second one" is understood by them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select
+
+from malmoi.assist.guard.fence import cut_orders, find_orders
+from malmoi.serve.skills.tables import SkillRunRow, SkillStage
+
+if TYPE_CHECKING:
+    from malmoi.apps.chat.tables import Message
+    from malmoi.serve.db import Database
+
+_RUNS = 3  # the last ones of a branch
+_CARDS = 10  # of each
+_LINE = 200  # characters
+_ORDER = 0.6  # score from which on words read like an order to a model
+_ID = re.compile(r"(?:^|_)(?:id|uid|uuid|number|no)$", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A message of a branch as models are told of it."""
+
+    role: str
+    content: str
+
+
+async def told_branch(db: Database, branch: Sequence[Message]) -> list[Told]:
+    """A branch with the cards of its last runs, as lines of plain text.
+
+    What a card says comes from outside: what reads like an order to a model is cut out of it.
+    """
+    runs = [one.run_id for one in branch if one.run_id is not None][-_RUNS:]
+    lines: dict[str, list[str]] = {}
+    if runs:
+        async with db.reading() as session:
+            found = await session.execute(
+                select(SkillStage.run_id, SkillStage.data)
+                .join(SkillRunRow, SkillRunRow.id == SkillStage.run_id)
+                .where(
+                    SkillStage.run_id.in_(runs),
+                    SkillStage.kind == "card",
+                    SkillRunRow.account_id == branch[0].account_id,
+                )
+                .order_by(SkillStage.run_id, SkillStage.number)
+            )
+            for run_id, data in found:
+                told = lines.setdefault(run_id, [])
+                line = _line(data["card"])
+                if len(told) < _CARDS and line:
+                    told.append(f"{len(told) + 1}. {line}")
+    return [
+        Told(one.role, "\n".join([one.content, *lines.get(one.run_id or "", ())]).strip()) for one in branch
+    ]
+
+
+def _line(card: Mapping[str, Any]) -> str:
+    """A card in one line: its title with its id, and what it says of it."""
+    ids = {
+        str(value)
+        for action in card["actions"]
+        for name, value in action["arguments"].items()
+        if _ID.search(name) and isinstance(value, str | int)
+    }
+    title = f"{card['title']} ({ids.pop()})" if len(ids) == 1 else str(card["title"])
+    parts = [title, card["subtitle"], *(f"{label} {value}" for label, value in card["fields"])]
+    text = " ".join(", ".join(str(part) for part in parts if part).split())[:_LINE]
+    return cut_orders(text, find_orders(text, _ORDER))
