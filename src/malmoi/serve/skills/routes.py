@@ -13,6 +13,7 @@ from malmoi.assist.skills.finding import Finding
 from malmoi.assist.skills.manifest import Auth, Skill
 from malmoi.assist.skills.running import DirectCall
 from malmoi.core.errors import Forbidden
+from malmoi.core.hangul.language import hangul_share
 from malmoi.core.types import Message
 from malmoi.serve.errors import envelope
 from malmoi.serve.identity import Principal, require
@@ -284,7 +285,7 @@ def _item(skill: Skill, auth: Auth, *, switched_on: bool, has_credentials: bool)
             str(code): {"name": text.name, "description": text.description}
             for code, text in manifest.people.items()
         },
-        examples=[example.query for example in manifest.examples[:8]],
+        examples=_shown([example.query for example in manifest.examples]),
         source=manifest.source.kind,
         origin=skill.origin,
         switched_on=switched_on,
@@ -299,6 +300,13 @@ def _item(skill: Skill, auth: Auth, *, switched_on: bool, has_credentials: bool)
         ],
         has_credentials=has_credentials,
     )
+
+
+def _shown(queries: list[str]) -> list[str]:
+    """A few queries in Korean and a few in English."""
+    korean = [query for query in queries if hangul_share(query)]
+    others = [query for query in queries if query not in korean]
+    return [*korean[: 8 - len(others[:4])], *others][:8]
 
 
 def _findings(findings: list[Finding]) -> list[FindingItem]:
