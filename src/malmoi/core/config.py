@@ -11,7 +11,6 @@ A variable's name is the path in capitals with two underscores between levels: M
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin
@@ -19,6 +18,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from malmoi.core.errors import ConfigError
+from malmoi.core.fields import EXTRA, field_names, nearest
 
 ENVIRONMENT_PREFIX = "MALMOI_"
 
@@ -211,21 +211,20 @@ def _explain(
 ) -> ConfigError:
     faults = error.errors(include_url=False, include_input=False)
     # A misspelt key is also a missing one; the misspelling tells people more.
-    fault = next((fault for fault in faults if fault["type"] == "extra_forbidden"), faults[0])
+    fault = next((fault for fault in faults if fault["type"] == EXTRA), faults[0])
     location = tuple(str(part) for part in fault["loc"])
     prefixes = [location[:length] for length in range(len(location), -1, -1)]
     origin = next((source[path] for path in prefixes if path in source), "")
     origin = origin or next((text for path, text in source.items() if path[: len(location)] == location), "")
     where = f"{origin}: " if origin else ""
     dotted = ".".join((*((under,) if under else ()), *location))
-    if fault["type"] != "extra_forbidden":
+    if fault["type"] != EXTRA:
         of = f"{dotted}: " if dotted else ""  # what is wrong with all of it together has no name
         return ConfigError(f"{where}{of}{fault['msg'].removeprefix('Value error, ')}.")
-    section, _ = _section(_annotation(model, location[:-1]))
-    known = sorted(section.model_fields) if section is not None else []
-    near = get_close_matches(location[-1], known, n=1, cutoff=0.5)
+    known = field_names(model, location[:-1])
+    near = nearest(location[-1], known)
     head = dotted.removesuffix(location[-1])
-    fix = f"Did you mean {head}{near[0]}?" if near else f"Known here: {', '.join(known)}."
+    fix = f"Did you mean {head}{near}?" if near else f"Known here: {', '.join(known)}."
     return ConfigError(f"{where}there is no setting {dotted}.", fix=fix)
 
 

@@ -21,6 +21,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
 from malmoi.core import errors as e
+from malmoi.core.fields import EXTRA, field_names, nearest
 from malmoi.serve.limits import LimitExceeded
 
 Api: TypeAlias = Literal["openai", "studio", "studio-openai", "own"]
@@ -157,16 +158,28 @@ def error_response(error: Exception, scope: Scope) -> JSONResponse:
     return JSONResponse(envelope(error, api), status_of(error, api), headers_of(error))
 
 
-def validation_error(errors: Sequence[Any]) -> e.InvalidInput:
-    """The first of pydantic's complaints as one of ours, with the path of the field in the request."""
-    first = errors[0]
+def validation_error(errors: Sequence[Any], body: Any = None) -> e.InvalidInput:
+    """One of pydantic's complaints as one of ours, with the path of the field in the request.
+
+    Args:
+        errors: all of them.
+        body: the type of the body, whose names are told where one is not known.
+    """
+    # A misspelt field is also a missing one; the misspelling tells people more.
+    first = next((one for one in errors if one.get("type") == EXTRA), errors[0])
     where, *rest = first["loc"] or ("body",)
     # Names of union members ("function-after[...]", class names) are pydantic's, not the client's.
     path = ".".join(str(part) for part in rest if isinstance(part, int) or _is_field(part)) or None
     message = str(first["msg"]).removeprefix("Value error, ")
+    if first.get("type") == EXTRA:
+        known = field_names(body, rest[:-1])
+        near = nearest(str(rest[-1]), known)
+        meant = f"did you mean {near!r}?" if near else f"known here: {', '.join(known)}." if known else ""
+        message = f"there is no such field{f'; {meant}' if meant else '.'}"
     if where not in ("body", None):
         message = f"{where}: {message}"
-    return e.InvalidInput(f"{path or 'the request'}: {message}.".replace("..", "."), field=path)
+    end = "" if message.endswith((".", "?")) else "."
+    return e.InvalidInput(f"{path or 'the request'}: {message}{end}", field=path)
 
 
 def install_error_handlers(app: FastAPI) -> None:
@@ -179,7 +192,9 @@ def install_error_handlers(app: FastAPI) -> None:
 
     async def on_validation(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)
-        return error_response(validation_error(error.errors()), request.scope)
+        field = getattr(request.scope.get("route"), "body_field", None)
+        body = field.field_info.annotation if field is not None else None
+        return error_response(validation_error(error.errors(), body), request.scope)
 
     async def on_http(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)

@@ -32,7 +32,6 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time
-from difflib import get_close_matches
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
@@ -44,6 +43,7 @@ from malmoi.assist.skills.operation import Effect, Language
 from malmoi.assist.skills.toml_lines import Path as KeyPath
 from malmoi.assist.skills.toml_lines import toml_lines
 from malmoi.core.errors import ConfigError
+from malmoi.core.fields import EXTRA, field_names, nearest
 
 MANIFEST_NAME = "skill.toml"
 _TAKEN = frozenset({"audit", "runs", "validate"})
@@ -400,32 +400,11 @@ def _fault(fault: Any, file: str, lines: Mapping[KeyPath, int]) -> Finding:
     path: KeyPath = tuple(part for part in fault["loc"] if part != "[key]")
     kind = fault["type"]
     message = str(fault["msg"]).removeprefix("Value error, ")
-    if kind == "extra_forbidden":
-        known = _fields_at(path[:-1])
-        near = get_close_matches(str(path[-1]), known, n=1, cutoff=0.6)
-        message = f"this key is not known{f'; did you mean `{near[0]}`?' if near else '.'}"
+    if kind == EXTRA:
+        near = nearest(str(path[-1]), field_names(Manifest, path[:-1]))
+        message = f"this key is not known{f'; did you mean `{near}`?' if near else '.'}"
     elif kind == "missing":
         message = "this key is missing; add it."
     elif kind == "string_pattern_mismatch":
         message = f"{fault['input']!r} does not fit {fault['ctx']['pattern']}."
     return Finding("error", file, line_of(lines, path), ".".join(map(str, path)), message)
-
-
-def _fields_at(path: KeyPath) -> list[str]:
-    """The keys that a table of the manifest may have."""
-    tables: dict[str, type[BaseModel]] = {
-        "people": PeopleText,
-        "examples": Example,
-        "source": Source,
-        "auth": Auth,
-        "operations": OperationText,
-    }
-    if not path:
-        return list(Manifest.model_fields)
-    if path[:2] == ("source", "mcp"):
-        return list(McpSource.model_fields)
-    if path[:2] == ("auth", "fields"):
-        return list(AuthField.model_fields)
-    if path[0] == "operations" and "card" in path:
-        return list(CardTemplate.model_fields)
-    return list(tables[str(path[0])].model_fields) if str(path[0]) in tables else []

@@ -135,8 +135,8 @@ def _arguments(tool: Tool, arguments: dict[str, Any]) -> BaseModel:
     try:
         return tool.takes.model_validate(arguments)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise validation_error([{**first, "loc": ("body", *first["loc"])}]) from None
+        faults = [{**one, "loc": ("body", *one["loc"])} for one in error.errors()]
+        raise validation_error(faults, tool.takes) from None
     except RecursionError:
         raise InvalidInput("the arguments are nested too deep.") from None
 
