@@ -32,6 +32,7 @@ from malmoi.serve.models import Downloads, models_router
 from malmoi.serve.openai import openai_router
 from malmoi.serve.pages import mount_pages
 from malmoi.serve.reference import describe, reference_router
+from malmoi.serve.routers import Routers, routers_router
 from malmoi.serve.security import Security
 from malmoi.serve.services import Services
 from malmoi.serve.skills import RoutingVectors, Skills, skills_router
@@ -135,6 +136,7 @@ def create_app(
     app.include_router(usage_router(services.db))
     app.include_router(documents_router(services.documents))
     app.include_router(skills_router(services.skills, settings.http))
+    app.include_router(routers_router(services.routers))
     app.include_router(mcp_router(mcp))
     for each in apps:
         app.include_router(each.router(services))
@@ -199,6 +201,7 @@ def _build_services(
         users=Users(home, settings.users, metering),
         documents=documents,
         skills=Skills(db, home, settings.skills, inference, documents, routing),
+        routers=Routers(db, routing, inference, metering),
         health=Health(),
     )
 

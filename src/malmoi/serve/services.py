@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from malmoi.serve.metering import Metering
     from malmoi.serve.metrics import Metrics
     from malmoi.serve.models import Downloads
+    from malmoi.serve.routers import Routers
     from malmoi.serve.settings import ServeSettings
     from malmoi.serve.skills import Skills
     from malmoi.serve.users.work import Users
@@ -42,6 +43,7 @@ class Services:
         users: the models and vectors of users.
         documents: collections of documents, and the search in them.
         skills: what a model can have done for a person, and the runs of it.
+        routers: which domain a query is for, by people's own examples.
         health: whether the server is ready, or is draining.
     """
 
@@ -57,4 +59,5 @@ class Services:
     users: Users
     documents: Documents
     skills: Skills
+    routers: Routers
     health: Health

@@ -82,6 +82,8 @@ SERVER_TABLES = {
     "document_members",
     "documents",
     "document_passages",
+    "routers",
+    "router_versions",
     "skill_uploads",
     "skill_switches",
     "skill_credentials",

@@ -32,6 +32,7 @@ from malmoi.serve.studio.requests import (
     TokenizeV3,
 )
 from malmoi.serve.studio.retrieval import retrieval_router
+from malmoi.serve.studio.routers import route_router
 from malmoi.serve.studio.skillsets import skillset_router
 from malmoi.serve.studio.tools import count_v1, count_v3, slide
 
@@ -116,6 +117,7 @@ def studio_router(services: Services) -> APIRouter:
 
     router.include_router(retrieval_router(services))
     router.include_router(skillset_router(services))
+    router.include_router(route_router(services))
     return router
 
 
