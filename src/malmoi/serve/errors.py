@@ -2,7 +2,7 @@
 
 /v1/openai/                                  {"error": {"message", "type", "param", "code"}}, Studio codes
 /v1/chat-completions/, /v3/, /v1/api-tools/  {"status": {"code", "message"}}
-/v1/users/, /v1/skillsets/                   the same
+/v1/users/, /v1/skillsets/, /v1/routers/      the same
 /v1/                                         {"error": {"message", "type", "param", "code"}}, OpenAI codes
 everything else                              {"error": {"code", "message", "fix", "field"}}
 """
@@ -95,6 +95,12 @@ _STUDIO_STATUS: Mapping[int, str] = {
 }
 
 
+_STUDIO = (
+    *("/v3/", "/v1/chat-completions/", "/v1/api-tools/"),
+    *("/v1/users/", "/v1/skillsets/", "/v1/routers/"),
+)
+
+
 def api_of(path: str) -> Api:
     """Which API a path belongs to, and so the shape of its errors."""
     for prefix in ("/testapp", "/serviceapp"):
@@ -102,8 +108,7 @@ def api_of(path: str) -> Api:
             path = path[len(prefix) :]
     if path.startswith("/v1/openai/"):
         return "studio-openai"
-    studio = ("/v3/", "/v1/chat-completions/", "/v1/api-tools/", "/v1/users/", "/v1/skillsets/")
-    if path.startswith(studio):
+    if path.startswith(_STUDIO):
         return "studio"
     return "openai" if path.startswith("/v1/") else "own"
 
