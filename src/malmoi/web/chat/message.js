@@ -99,7 +99,7 @@ export function Reply({ message, versions }) {
   // What a template says first, and what its flow says by itself, no model has written.
   const isOpening = message.finish_reason === 'opening';
   return html`
-    <article class=${`message reply ${reply ? 'streaming' : message.status}`} data-id=${message.id} aria-label=${t('message.reply')}>
+    <article class=${`message reply ${reply ? 'streaming' : message.status}`} tabindex="-1" data-id=${message.id} aria-label=${t('message.reply')}>
       <div class="author"><${Mark} /><span>${model ?? (said(chosenPersona.value?.name) || t('app.name'))}</span></div>
       ${told && html`<${ReplyTrace} told=${told} message=${message} isLive=${Boolean(reply)} />`}
       ${reasoning && html`<${Reasoning} text=${reasoning} streaming=${Boolean(reply) && !content} />`}

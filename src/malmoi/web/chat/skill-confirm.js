@@ -29,15 +29,15 @@ export function cardOf(call) {
 }
 
 /**
- * @param {{call: Call, isWaiting: boolean, takesFocus: boolean, onApprove: () => Promise<void>, onDeny: () => Promise<void>}} props
+ * @param {{call: Call, takesFocus: boolean, onApprove: () => Promise<void>, onDeny: () => Promise<void>}} props
  */
-export function ConfirmCard({ call, isWaiting, takesFocus, onApprove, onDeny }) {
+export function ConfirmCard({ call, takesFocus, onApprove, onDeny }) {
   const box = useRef(/** @type {HTMLElement|null} */ (null));
   const busy = useSignal('');
   const failure = useSignal(/** @type {{text: string, fix: string}|null} */ (null));
   const since = Date.parse(call.confirm.at ?? '') || Date.now();
   const late = useSignal(Date.now() - since > LASTS);
-  const waits = isWaiting && !late.value;
+  const waits = !late.value;
   useEffect(() => {
     if (late.value) return undefined;
     const timer = setTimeout(() => { late.value = true; }, Math.max(0, since + LASTS - Date.now()));
@@ -78,6 +78,6 @@ export function ConfirmCard({ call, isWaiting, takesFocus, onApprove, onDeny }) 
         <button type="button" class="button" aria-disabled=${busy.value ? 'true' : undefined} onClick=${() => once('no', onDeny)}>${t('skills.deny')}</button>
         <button type="button" class=${`button ${final ? 'danger' : 'primary'}`} aria-disabled=${busy.value ? 'true' : undefined} onClick=${() => once('yes', onApprove)}>
           ${busy.value === 'yes' && html`<span class="spinner" aria-hidden="true"></span>`}${t('skills.approve', { title })}</button></div>`
-        : html`<p class="confirm-state" role="status">${call.denied ? t('skills.denied') : t('skills.expired')}</p>`}
+        : html`<p class="confirm-state" role="status">${t('skills.expired')}</p>`}
     </section>`;
 }

@@ -8,7 +8,7 @@ import { attempt } from '../shell/notices.js';
 import { Icon } from '../shell/icons.js';
 import { Popover } from '../shell/popover.js';
 import { Credentials } from './skill-credentials.js';
-import { aboutOf, enough, lacks, loadSkills, most, nameOf, obstacle, skills, switchedOn, switchSkill } from './skills.js';
+import { aboutOf, enough, examplesOf, lacks, loadSkills, most, nameOf, obstacle, skills, switchedOn, switchSkill } from './skills.js';
 
 /** @typedef {import('./skills.js').Skill} Skill */
 
@@ -39,7 +39,7 @@ function SkillRow({ skill, onExample, onCredentials }) {
     <${SkillSwitch} skill=${skill} />
     ${skill.needs.length > 0 && html`<p class="skill-needs">${lacks(skill) ? html`<${Icon} name="alert" />${t('skills.needs')}` : skill.has_credentials && t('skills.given')}
       <button type="button" class="link" onClick=${onCredentials}>${skill.has_credentials ? t('skills.change_keys') : t('skills.give_keys')}</button></p>`}
-    ${skill.switched_on && skill.examples.length > 0 && html`<ul class="skill-examples" aria-label=${t('skills.examples')}>${skill.examples.slice(0, EXAMPLES).map((text) => html`
+    ${skill.switched_on && skill.examples.length > 0 && html`<ul class="skill-examples" aria-label=${t('skills.examples')}>${examplesOf(skill, EXAMPLES).map((text) => html`
       <li key=${text}><button type="button" onClick=${() => onExample(text)}>${text}</button></li>`)}</ul>`}
   </li>`;
 }

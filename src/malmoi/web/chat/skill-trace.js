@@ -154,7 +154,7 @@ export function Trace({ story, isLive = false, waits = false }) {
       <summary><${Icon} name="skill" />
         <span class="trace-title">${title || (isNone ? t('skills.none_fits') : t('skills.now_route'))}</span>
         ${going && html`<span class="shimmer">${nowOf(story)}</span><${Clock} since=${`${story.order.length}.${Boolean(call?.observed)}`} />`}
-        ${end && html`<span class=${`trace-end ${story.reason}`}>${end}</span>`}
+        ${end && html`<span class=${`trace-end end-${story.reason}`}>${end}</span>`}
         <${Icon} name="down" /></summary>
       ${opened.value && html`<${Stages} story=${story} waits=${waits} />`}
     </details>

@@ -42,8 +42,14 @@ export function ReplyResults({ told, message, content, isLive }) {
   return html`
     <${Cards} run=${id} cards=${story.cards} files=${story.files} said=${content} busy=${busy}
       onAction=${(/** @type {string} */ skill, /** @type {any} */ action) => send(action.label, { direct: { skill, operation: action.operation, arguments: action.arguments } })} />
-    ${!isLive && question && html`<${ConfirmCard} key=${question.id} call=${question} isWaiting=${message.status === 'waiting'} takesFocus=${seenLive.current}
-      onApprove=${() => approve(message, question)} onDeny=${async () => { await deny(message, question); announcement.value = t('skills.denied'); }} />`}
-    ${!isLive && !question && story.calls.filter((call) => call.denied).map((call) => html`<${ConfirmCard} key=${call.id} call=${call} isWaiting=${false} takesFocus=${false}
-      onApprove=${async () => {}} onDeny=${async () => {}} />`)}`;
+    ${!isLive && question && message.status === 'waiting' && html`<${ConfirmCard} key=${question.id} call=${question} takesFocus=${seenLive.current}
+      onApprove=${async () => { await approve(message, question); goOn(message); }}
+      onDeny=${async () => { await deny(message, question); announcement.value = t('skills.denied'); goOn(message); }} />`}`;
+}
+
+/** The card with the pressed button goes away: the focus goes where one writes on. @param {Message} message */
+function goOn(message) {
+  const box = /** @type {HTMLElement|null} */ (document.querySelector(matchMedia('(pointer: fine)').matches
+    ? '.composer textarea' : `.message[data-id="${CSS.escape(message.id)}"]`));
+  box?.focus({ preventScroll: true });
 }

@@ -21,6 +21,7 @@ import { day, number } from '../shell/format.js';
  */
 /** @typedef {{name: string, title: Record<string, string>, description: string, effect: 'read'|'write', parameters: any}} Operation */
 
+const HANGUL = /[가-힣]/;
 /** All skills; null: not asked for yet. */
 export const skills = signal(/** @type {Skill[]|null} */ (null));
 /** How many can be on together. */
@@ -39,6 +40,11 @@ export const aboutOf = (skill) => skill.people[language.value]?.description ?? O
 export function skillName(name) {
   const skill = skills.value?.find((item) => item.name === name);
   return skill ? nameOf(skill) : name;
+}
+/** What one may ask, in the person's language where there is something in it. @param {Skill} skill @param {number} count */
+export function examplesOf(skill, count) {
+  const own = skill.examples.filter((text) => HANGUL.test(text) === (language.value === 'ko'));
+  return (own.length ? own : skill.examples).slice(0, count);
 }
 /** Whether a person has to give something before the skill can work. @param {Skill} skill */
 export const lacks = (skill) => !skill.has_credentials && skill.needs.some((need) => need.required);
@@ -118,7 +124,6 @@ export function operationTitle(skill, name, fallback = '') {
   return inLanguage(known?.title) || fallback || name.replaceAll('_', ' ');
 }
 
-const HANGUL = /[가-힣]/;
 /** @param {string} text */
 const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 const DATE = /^\d{4}-\d{2}-\d{2}$/;

@@ -41,6 +41,7 @@ export function InstallSkill({ onClose }) {
       failed.value = `${text} ${fix}`;
     }
     busy.value = false;
+    requestAnimationFrame(() => form.current?.querySelector('.dialog-actions')?.scrollIntoView({ block: 'nearest' }));
   };
   /** Take a file into a box. @param {Event} event @param {string} box */
   const take = async (event, box) => {
