@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -51,29 +51,39 @@ def good() -> Any:
         """Fail."""
         raise ValueError("the oven is cold")
 
-    @server.tool(annotations=ToolAnnotations(read_only_hint=True))
-    def slow() -> str:
-        """Take for ever."""
-        time.sleep(60)
-        return "late"
-
-    @server.tool(annotations=ToolAnnotations(read_only_hint=True))
-    def crash() -> str:
-        """Die."""
-        os._exit(3)
-
-    @server.tool(annotations=ToolAnnotations(read_only_hint=True))
-    def pid() -> int:
-        """Tell the process."""
-        return os.getpid()
-
-    @server.tool(annotations=ToolAnnotations(read_only_hint=True))
-    def spawn() -> int:
-        """Start a process that would outlive the server."""
-        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(300)"])
-        return child.pid
-
     return server
+
+
+def small() -> None:
+    """A server of a few lines, for tests of processes: the SDK takes more than a second to be imported."""
+    for line in sys.stdin:
+        asked = json.loads(line)
+        if "id" not in asked:
+            continue
+        answer: dict[str, Any] = {"error": {"code": -32601, "message": "no such method"}}
+        if asked["method"] == "initialize":
+            about = {"serverInfo": {"name": "small", "version": "1"}, "capabilities": {"tools": {}}}
+            answer = {"result": {"protocolVersion": asked["params"]["protocolVersion"], **about}}
+        elif asked["method"] == "tools/list":
+            schema = {"type": "object", "properties": {}}
+            answer = {"result": {"tools": [{"name": name, "inputSchema": schema} for name in _SMALL]}}
+        elif asked["method"] == "tools/call":
+            told = json.dumps(_SMALL[asked["params"]["name"]]())
+            answer = {"result": {"content": [{"type": "text", "text": told}]}}
+        print(json.dumps({"jsonrpc": "2.0", "id": asked["id"], **answer}), flush=True)
+
+
+def spawn() -> int:
+    """Start a process that would outlive the server."""
+    return subprocess.Popen([sys.executable, "-c", "import time; time.sleep(300)"]).pid
+
+
+_SMALL: dict[str, Callable[[], Any]] = {
+    "pid": lambda: {"pid": os.getpid(), "child": None},
+    "spawn": lambda: {"pid": os.getpid(), "child": spawn()},
+    "slow": lambda: time.sleep(60),
+    "crash": lambda: os._exit(3),
+}
 
 
 @asynccontextmanager
@@ -109,6 +119,8 @@ async def http_server(
 def main(kind: str) -> None:
     if kind == "good":
         good().run("stdio")
+    elif kind == "small":
+        small()
     elif kind == "silent":
         time.sleep(300)
     elif kind == "crash":

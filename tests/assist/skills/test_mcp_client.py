@@ -39,6 +39,24 @@ async def stdio(kind: str, seconds: float = 20.0) -> AsyncIterator[McpProvider]:
         await provider.close()
 
 
+def loopback(port: int) -> Egress:
+    async def resolve(host: str, port: int) -> Sequence[str]:
+        return ["127.0.0.1"]
+
+    return Egress(EgressRules(trusted_hosts=(f"cafe.test:{port}",)), resolve=resolve)
+
+
+@asynccontextmanager
+async def over_http() -> AsyncIterator[McpProvider]:
+    async with http_server() as (port, _):
+        egress = loopback(port)
+        source = McpSource(url=f"http://cafe.test:{port}/mcp")
+        provider = McpProvider(source, auth=Auth(), egress=egress, seconds=20)
+        yield provider
+        await provider.close()
+        await egress.close()
+
+
 def alive(pid: int) -> bool:
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
@@ -55,8 +73,14 @@ async def gone(pid: int) -> bool:
     return False
 
 
+async def test_speaks_with_a_server_on_its_standard_input() -> None:
+    async with stdio("good", seconds=45) as provider:
+        assert "find_cafe" in [one.name for one in await provider.operations()]
+
+
 async def test_tools_become_operations_and_results() -> None:
-    async with stdio("good") as provider:
+    pytest.importorskip("uvicorn")
+    async with over_http() as provider:
         operations = {one.name: one for one in await provider.operations()}
         assert operations["find_cafe"].effect == "read"
         # Without a hint, and where hints contradict each other, a person is asked.
@@ -80,27 +104,28 @@ async def test_tools_become_operations_and_results() -> None:
         with pytest.raises(UnknownName):
             await provider.call("nothing", {}, context())
 
-        # The process is kept for an account, and another account gets another one.
-        first = await provider.call("pid", {}, context())
-        assert (await provider.call("pid", {}, context())).data == first.data
-        assert (await provider.call("pid", {}, context("b"))).data != first.data
-        child = (await provider.call("spawn", {}, context())).data["result"]
-        server = first.data["result"]
+
+async def test_an_account_has_a_process_of_its_own_that_is_kept_and_ended() -> None:
+    async with stdio("small") as provider:
+        first = await provider.call("spawn", {}, context())
+        server, child = first.data["pid"], first.data["child"]
+        assert (await provider.call("pid", {}, context())).data["pid"] == server
+        assert (await provider.call("pid", {}, context("b"))).data["pid"] != server
         assert alive(child)
     assert await gone(child)
     assert await gone(server)
 
 
 async def test_a_crash_in_a_call_is_told_and_the_next_call_works() -> None:
-    async with stdio("good") as provider:
+    async with stdio("small") as provider:
         with pytest.raises(SkillUnavailable):
             await provider.call("crash", {}, context())
-        assert (await provider.call("order", {"item": "차"}, context())).data == {"result": "ordered 차"}
+        assert (await provider.call("pid", {}, context())).data["pid"]
 
 
 async def test_a_call_that_takes_too_long_ends_with_its_process() -> None:
-    async with stdio("good", seconds=6) as provider:
-        server = (await provider.call("pid", {}, context())).data["result"]
+    async with stdio("small") as provider:
+        server = (await provider.call("pid", {}, context())).data["pid"]
         provider._seconds = 0.5
         for connection in provider._connections.values():
             connection._seconds = 0.5
@@ -110,8 +135,8 @@ async def test_a_call_that_takes_too_long_ends_with_its_process() -> None:
 
 
 async def test_a_cancelled_call_ends_its_process() -> None:
-    async with stdio("good") as provider:
-        server = (await provider.call("pid", {}, context())).data["result"]
+    async with stdio("small") as provider:
+        server = (await provider.call("pid", {}, context())).data["pid"]
         task = asyncio.create_task(provider.call("slow", {}, context()))
         await asyncio.sleep(0.3)
         task.cancel()
@@ -160,13 +185,6 @@ async def test_our_settings_are_not_given_to_servers(monkeypatch: pytest.MonkeyP
         told = (await read.receive()).message.params
     assert told["EXTRA"] == "1"
     assert "secret" not in told.values()
-
-
-def loopback(port: int) -> Egress:
-    async def resolve(host: str, port: int) -> Sequence[str]:
-        return ["127.0.0.1"]
-
-    return Egress(EgressRules(trusted_hosts=(f"cafe.test:{port}",)), resolve=resolve)
 
 
 async def test_http_goes_through_the_checked_way_out() -> None:
