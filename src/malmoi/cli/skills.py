@@ -55,7 +55,8 @@ def list_skills(home: Path, config_file: Path | None, overrides: Sequence[str]) 
 @config_options
 def validate(folder: Path, home: Path, config_file: Path | None, overrides: Sequence[str]) -> None:
     """Look through a skill: its manifest, and what its source says. Every fault is named with its line."""
-    from malmoi.assist.skills.manifest import MANIFEST_NAME, Skill, read_manifest
+    from malmoi.assist.skills.manifest import MANIFEST_NAME, Skill
+    from malmoi.assist.skills.manifest_reading import read_manifest
     from malmoi.assist.skills.validation import check_skill
 
     settings = read_settings(home, config_file, overrides)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from malmoi.assist.skills.found import builtin_skills, find_skills
-from malmoi.assist.skills.manifest import load_skill, read_manifest
+from malmoi.assist.skills.manifest_reading import load_skill, read_manifest
 from malmoi.assist.skills.toml_lines import toml_lines
 from malmoi.core.errors import ConfigError
 

@@ -7,7 +7,8 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import TypeAlias
 
-from malmoi.assist.skills.manifest import MANIFEST_NAME, Skill, load_skill
+from malmoi.assist.skills.manifest import MANIFEST_NAME, Skill
+from malmoi.assist.skills.manifest_reading import load_skill
 from malmoi.core.errors import MalmoiError
 from malmoi.core.registry import Registry
 

@@ -10,7 +10,8 @@ import jsonschema
 from malmoi.assist.egress import Egress, EgressRefused
 from malmoi.assist.skills.finding import Finding
 from malmoi.assist.skills.loading import base_url_of, lay_over, open_skill, read_source
-from malmoi.assist.skills.manifest import MANIFEST_NAME, Skill, line_of
+from malmoi.assist.skills.manifest import MANIFEST_NAME, Skill
+from malmoi.assist.skills.manifest_reading import line_of
 from malmoi.assist.skills.openapi import read_api
 from malmoi.assist.skills.operation import Operation
 from malmoi.assist.skills.toml_lines import Path as KeyPath

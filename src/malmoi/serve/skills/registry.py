@@ -16,7 +16,8 @@ from malmoi.assist.skills.finding import Finding
 from malmoi.assist.skills.found import find_skills
 from malmoi.assist.skills.limits import SkillLimits
 from malmoi.assist.skills.loading import LoadedSkill, open_skill
-from malmoi.assist.skills.manifest import Skill, load_skill, read_manifest
+from malmoi.assist.skills.manifest import Skill
+from malmoi.assist.skills.manifest_reading import load_skill, read_manifest
 from malmoi.assist.skills.validation import check_skill
 from malmoi.core.errors import (
     ConfigError,

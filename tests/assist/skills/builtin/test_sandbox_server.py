@@ -14,7 +14,7 @@ pytest.importorskip("fastapi")
 from malmoi.assist.egress import Answer
 from malmoi.assist.skills.builtin import builtin_manifests
 from malmoi.assist.skills.loading import check_arguments, open_skill
-from malmoi.assist.skills.manifest import load_skill
+from malmoi.assist.skills.manifest_reading import load_skill
 from malmoi.assist.skills.operation import CallContext
 from malmoi.assist.skills.sandbox_server import account_token, openapi_documents, sandbox_app
 from malmoi.assist.skills.sandbox_server.bookings import Bookings
