@@ -44,10 +44,11 @@ def path_of(set_id: str, version: str = "latest") -> str:
 @pytest.mark.parametrize("version", ["1", "latest"])
 async def test_a_version_answers_with_its_rows(gateway: InProcess, version: str) -> None:
     set_id = await make_set(gateway)
-    body = {"query": QUERY, "requestOverride": {"baseOperation": {"header": {"x": "y"}}}}
+    empty = {"baseOperation": {"header": {}}, "operations": []}
+    body = {"query": QUERY, "requestOverride": empty, "unknown": 1}
     answer = await gateway.post(path_of(set_id, version), body)
     assert answer.status_code == 200, answer.text
-    assert answer.headers["x-malmoi-ignored"] == "requestOverride"
+    assert answer.headers["x-malmoi-ignored"] == "unknown"
     told = answer.json()
     assert told["status"]["code"] == "20000"
     result = told["result"]
@@ -56,6 +57,35 @@ async def test_a_version_answers_with_its_rows(gateway: InProcess, version: str)
     assert (call["operationId"], call["apiOrder"]) == ("search", 0)
     assert json.loads(call["requestBody"]) == {"place": "제주"}
     assert "A-7" in call["responseBody"]
+
+
+async def test_what_calls_are_made_with_cannot_be_given(gateway: InProcess) -> None:
+    set_id = await make_set(gateway)
+    for override in (
+        {"baseOperation": {"header": {"x-key": "of somebody else"}}},
+        {"operations": [{"operationId": "search", "query": {"place": "부산"}}]},
+    ):
+        answer = await gateway.post(path_of(set_id), {"query": QUERY, "requestOverride": override})
+        assert (answer.status_code, answer.json()["status"]["code"]) == (400, "40009")
+        assert "requestOverride" in answer.json()["status"]["message"]
+    assert Cars.calls == []
+
+
+async def test_latest_is_what_is_applied(gateway: InProcess) -> None:
+    set_id = await make_set(gateway)
+    stages = {"skill": "rental", "operation": "search", "arguments": {"place": "부산"}}
+    row = {"query": "남쪽 항구에서 탈 것", "status": "saved", "stages": stages}
+    assert (await gateway.post(f"{SETS}/{set_id}/rows", row)).status_code == 200
+    await gateway.client.post(f"{SETS}/{set_id}/versions")
+    newest = (await gateway.post(path_of(set_id), {"query": row["query"]})).json()["result"]
+    assert len(newest["apiResult"]) == 1
+    await gateway.client.put(f"{SETS}/{set_id}/apply", json={"version": 1})
+    told = {}
+    for version in ("latest", "1", "2"):
+        answer = await gateway.post(path_of(set_id, version), {"query": row["query"]})
+        told[version] = [call["requestBody"] for call in answer.json()["result"]["apiResult"]]
+    assert told["latest"] == told["1"]
+    assert told["latest"] != told["2"]
 
 
 @pytest.mark.parametrize("tokens", [False, True])

@@ -1,8 +1,10 @@
 """The run of a skill set in the Studio API: `POST /v1/skillsets/{id}/versions/{version}/final-answer`.
 
 The caller's switched-on skills of the set run, with the version's train rows as demonstrations. Headers and
-parameters of a skill's calls are never taken from a request (`requestOverride` is ignored, and said to be
-so): each account's own keys are used. What would change something needs a person's yes in the browser.
+parameters of a skill's calls are never taken from a request: each account's own keys are used, and what is
+called is what was planned and checked. A `requestOverride` that says anything is therefore refused, as an
+answer without it would be to another question. What would change something needs a person's yes in the
+browser.
 """
 
 from __future__ import annotations
@@ -16,9 +18,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Request
 from fastapi.responses import Response
-from pydantic import Field
+from pydantic import Field, JsonValue
 
-from malmoi.core.errors import Conflict, NotFound
+from malmoi.core.errors import Conflict, NotFound, Unsupported
 from malmoi.core.types import Message
 from malmoi.serve.errors import envelope
 from malmoi.serve.identity import Principal, require
@@ -56,6 +58,8 @@ class FinalAnswer(Body):
     tokenStream: bool = False  # noqa: N815
     """Send pieces of the answer as events `token`."""
     chatHistory: list[HistoryTurn] = Field(default_factory=list, max_length=20)  # noqa: N815
+    requestOverride: dict[str, JsonValue] | None = None  # noqa: N815
+    """Must be empty: calls use the account's own keys, and the arguments that were planned."""
 
 
 def skillset_router(services: Services) -> APIRouter:
@@ -70,7 +74,15 @@ def skillset_router(services: Services) -> APIRouter:
         version: Annotated[str, Path(max_length=20)],
         body: FinalAnswer,
     ) -> Response:
-        """Answer a query with a skill set of yours; the version may be `latest`."""
+        """Answer a query with a skill set of yours.
+
+        The version may be `latest`: the one that you apply to your runs, or else the newest.
+        """
+        if _says_anything(body.requestOverride):
+            raise Unsupported(
+                "requestOverride: calls use your own keys and what was planned; neither can be given here.",
+                fix="Leave it out, and give keys for the skill in the browser.",
+            )
         stages = await _started(services, principal, skillset_id, version, body)
         headers = ignored_header(body)
         answer = _Answer()
@@ -100,7 +112,10 @@ async def _started(
     """
     skills, account = services.skills, principal.account_id
     versions = await skills.trainer.versions.all(account, set_id)
-    number = versions[0].number if version == "latest" and versions else None
+    number = None
+    if version == "latest" and versions:
+        applied = (await skills.trainer.sets.get(account, set_id)).applied_version
+        number = applied if applied is not None else versions[0].number
     if version.isascii() and version.isdecimal():
         number = int(version)
     if number is None or number not in {one.number for one in versions}:
@@ -117,6 +132,15 @@ async def _started(
             shows_applied=False,
         ),
     )
+
+
+def _says_anything(override: Any) -> bool:
+    """Whether there is more in it than empty objects and lists."""
+    if isinstance(override, dict):
+        return any(_says_anything(value) for value in override.values())
+    if isinstance(override, list):
+        return any(_says_anything(value) for value in override)
+    return override is not None
 
 
 @dataclass(slots=True)
