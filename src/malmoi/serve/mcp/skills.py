@@ -172,7 +172,7 @@ class _Run:
     def outcome(self) -> Told:
         """What came of it."""
         material = self.call.material
-        answer = "".join(self.text)
+        answer = "" if self.question else "".join(self.text)  # a question is told as such
         data = RunOutcome(
             notice=material.notice,
             run_id=self.run_id,
