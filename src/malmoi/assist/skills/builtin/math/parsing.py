@@ -12,19 +12,15 @@ atom       := number | name | function factors | "√" item | "(" sum ")" | "|" 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from math import log10
 from typing import Any
 
 import sympy
 
-from malmoi.assist.skills.builtin.math.functions import ARGUMENTS, FUNCTIONS_OF
+from malmoi.assist.skills.builtin.math.bounded import apply, divided, factorial, not_zero, raised, root
 from malmoi.assist.skills.builtin.math.refused import Refused
 from malmoi.assist.skills.builtin.math.tokens import FUNCTIONS, Token, tokenize
 
-MOST_DIGITS = 3000
 DEEPEST = 60
-LARGEST_FACTORIAL = 1000
-LARGEST_SYMBOLIC_POWER = 200
 
 _RELATIONS: dict[str, Any] = {
     "=": sympy.Eq,
@@ -151,14 +147,14 @@ class _Parser:
             if self._take("*"):
                 value = value * self._factor()
             elif self._take("/"):
-                value = self._divided(value, self._factor())
+                value = divided(value, self._factor())
             elif self._now.kind == "name" and self._now.text == "mod":
                 self._next()
-                value = sympy.Mod(value, self._not_zero(self._factor()))
+                value = sympy.Mod(value, not_zero(self._factor()))
             elif self._now.text == "%":
                 # Behind a number and before another one: what is left over. "7 % 3"
                 self._next()
-                value = sympy.Mod(value, self._not_zero(self._factor()))
+                value = sympy.Mod(value, not_zero(self._factor()))
             elif self._starts_factor():
                 value = value * self._power()
             else:
@@ -178,14 +174,14 @@ class _Parser:
     def _power(self) -> Any:
         base = self._item()
         if self._take("^"):
-            return self._raised(base, self._factor())
+            return raised(base, self._factor())
         return base
 
     def _item(self) -> Any:
         value = self._atom()
         while True:
             if self._take("!"):
-                value = self._factorial(value)
+                value = factorial(value)
             elif self._take("°"):
                 value = value * sympy.pi / 180
             elif self._now.text == "%" and not self._operand_follows():
@@ -205,7 +201,7 @@ class _Parser:
         if token.kind == "name":
             return self._name(token)
         if token.text == "√":
-            return self._root(self._factor_without_product(), 2)
+            return root(self._factor_without_product(), 2)
         if token.text == "|":
             self._bars += 1
             value = self._sum()
@@ -229,7 +225,8 @@ class _Parser:
         if choose and self._now.text not in self._names and self._tokens[self._at + 1].kind == "number":
             # 5C2: ways to choose, 5P2: to arrange
             which = "comb" if self._next().text == "C" else "perm"
-            return self._function(which, [sympy.Rational(text), sympy.Rational(self._next().text)])
+            numbers = [sympy.Rational(text), sympy.Rational(self._next().text)]
+            return apply(which, numbers, self._reading.remarks)
         if "." in text or "e" in text.lower():
             self._reading.decimals = True
         return sympy.Rational(text)
@@ -287,9 +284,9 @@ class _Parser:
             arguments = [self._bare_argument()]
         if base is not None:
             arguments.append(base)
-        value = self._function(name, arguments)
+        value = apply(name, arguments, self._reading.remarks)
         self._depth -= 1
-        return value if power is None else self._raised(value, power)
+        return value if power is None else raised(value, power)
 
     def _factor_without_product(self) -> Any:
         if self._take("-"):
@@ -307,81 +304,6 @@ class _Parser:
 
     def _is_function(self, name: str) -> bool:
         return name not in self._names and name.partition("_")[0] in FUNCTIONS
-
-    def _function(self, name: str, arguments: list[Any]) -> Any:
-        counted = ARGUMENTS.get(name, (1, 1))
-        if not counted[0] <= len(arguments) <= counted[1]:
-            raise Refused("arguments", name)
-        if name == "log":
-            if len(arguments) == 2:
-                return sympy.log(arguments[0]) / sympy.log(self._not_zero(arguments[1]))
-            self._reading.remarks.add("log_base_10")
-            return sympy.log(arguments[0]) / sympy.log(10)
-        if name in ("sqrt", "cbrt", "root"):
-            degree = arguments[1] if len(arguments) == 2 else 3 if name == "cbrt" else 2
-            return self._root(arguments[0], degree)
-        if name == "exp":
-            return self._raised(sympy.E, arguments[0])
-        if name == "factorial":
-            return self._factorial(arguments[0])
-        if name in ("comb", "binomial", "perm"):
-            whole, chosen = arguments
-            self._bound_factorial(whole)
-            self._bound_factorial(chosen)
-            return sympy.binomial(whole, chosen) if name != "perm" else sympy.ff(whole, chosen)
-        return FUNCTIONS_OF[name](*arguments)
-
-    # --- bounds ---
-
-    def _root(self, value: Any, degree: Any) -> Any:
-        self._not_zero(sympy.sympify(degree))
-        if value.is_number and value.is_negative and sympy.sympify(degree).is_odd:
-            return -((-value) ** (sympy.Integer(1) / degree))
-        return value ** (sympy.Integer(1) / degree)
-
-    def _divided(self, value: Any, by: Any) -> Any:
-        return value / self._not_zero(by)
-
-    def _not_zero(self, value: Any) -> Any:
-        if value.is_zero:
-            raise Refused("zero_division")
-        return value
-
-    def _raised(self, base: Any, exponent: Any) -> Any:
-        if base.is_zero and exponent.is_negative:
-            raise Refused("zero_division")
-        if exponent.is_number and exponent.is_finite and exponent.is_real:
-            size = abs(float(exponent)) if abs(exponent) < 10**9 else 1e9
-            if base.is_number:
-                if base.is_Rational and base not in (0, 1, -1):
-                    if size * _digits(max(abs(base.p), base.q)) > MOST_DIGITS:
-                        raise self._too_large()
-                elif base.is_finite and size * abs(log10(max(abs(complex(base)), 1e-300))) > MOST_DIGITS:
-                    raise self._too_large()
-                if (
-                    base.is_negative
-                    and base.is_Rational
-                    and exponent.is_Rational
-                    and exponent.q in (3, 5, 7, 9)
-                ):
-                    # As at school, the real root of a negative number: (-8)^(1/3) = -2.
-                    return (-1) ** exponent.p * (-base) ** exponent
-            elif exponent.is_integer and size > LARGEST_SYMBOLIC_POWER:
-                raise self._too_large()
-        return base**exponent
-
-    def _factorial(self, value: Any) -> Any:
-        self._bound_factorial(value)
-        return sympy.factorial(value)
-
-    def _bound_factorial(self, value: Any) -> None:
-        if value.is_number and (not value.is_integer or value.is_negative):
-            raise Refused("factorial", str(value)[:30])
-        if value.is_number and value > LARGEST_FACTORIAL:
-            raise self._too_large()
-
-    def _too_large(self) -> Refused:
-        return Refused("too_large", str(MOST_DIGITS))
 
     # --- the tokens ---
 
@@ -420,8 +342,3 @@ class _Parser:
 
     def _refuse(self) -> Any:
         raise Refused("not_mathematics", self._now.text or self._text[:40])
-
-
-def _digits(number: Any) -> float:
-    """How many digits a whole number has, about."""
-    return log10(number) if number < 10**300 else float(len(str(number)))
