@@ -24,7 +24,7 @@ async def test_a_script_is_opened_by_its_file(home: Path, tmp_path: Path) -> Non
     [
         ("standrad", "did you mean 'standard'"),
         ("scriptd:x", "did you mean 'scripted'"),
-        ("embed:other", "did you mean|Known: e5, use"),
+        ("embed:other", "did you mean|Known: e5, search, use"),
         ("run:sft-0", "no run 'sft-0'"),
         ("hf:org/name", "malmoi models add hf:org/name"),
         ("small", "malmoi models add small"),

@@ -7,7 +7,8 @@
     http://HOST/v1#MODEL      any OpenAI-compatible server
     scripted:FILE             a deterministic engine for tests and demonstrations
     embed:use                 multilingual sentence embeddings: how alike texts are
-    embed:e5                  multilingual embeddings for search: what answers a question
+    embed:e5                  multilingual embeddings: what answers a question
+    embed:search              both as one, for documents
 
 Other packages add schemes by the entry point group `malmoi.engines`: `async def open(rest, *, home,
 options)`.
@@ -165,10 +166,14 @@ async def open_scripted(rest: str, *, home: Path, options: EngineOptions) -> Eng
 
 
 async def open_embed(rest: str, *, home: Path, options: EngineOptions) -> Engine:
-    """Open a sentence encoder: `use` or `e5`, see `malmoi.engine.embed`."""
-    from malmoi.engine.embed import E5Embedder, UseEmbedder
+    """Open a sentence encoder: `use`, `e5` or `search`, see `malmoi.engine.embed`."""
+    from malmoi.engine.embed import E5Embedder, SearchEmbedder, UseEmbedder
 
-    encoders: dict[str, Callable[[], Engine]] = {"use": UseEmbedder, "e5": E5Embedder}
+    encoders: dict[str, Callable[[], Engine]] = {
+        "use": UseEmbedder,
+        "e5": E5Embedder,
+        "search": SearchEmbedder,
+    }
     if rest not in encoders:
         raise UnknownName("sentence encoder", rest, list(encoders))
     return encoders[rest]()

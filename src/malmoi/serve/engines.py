@@ -33,7 +33,8 @@ _LIGHT = (
     "scripted:",
     "embed:",
 )  # references of models that take no memory to speak of
-_BUILT_IN = {"use": "embed:use", "e5": "embed:e5"}  # the sentence encoders that come with the package
+# The sentence encoders that come with the package; the first embeds when a request names none.
+_BUILT_IN = {"use": "embed:use", "e5": "embed:e5", "search": "embed:search"}
 _RETRY_SECONDS = 5.0  # a model that failed to open is not tried again sooner
 
 

@@ -129,8 +129,8 @@ class DocumentSettings(_Section):
 
     max_file_bytes: int = Field(50 * 1024 * 1024, ge=1024)
     """Largest file that may be uploaded; larger ones get 413."""
-    embedder: str = "e5"
-    """Model that makes the vectors; `use` where the weights of `e5` are missing. Empty: the one that embeds
+    embedder: str = "search"
+    """Model that makes the vectors; `use` where some of `search` are missing. Empty: the one that embeds
     for requests. When it changes, all vectors are made anew in the background."""
     vector_cache_megabytes: int = Field(512, ge=1)
     """Memory for vectors; collections that were not searched for longest make room."""

@@ -66,7 +66,7 @@ class TextEmbedder(ABC):
             batch = checked[start : start + self._turn]
             self._check_open()
             vectors[start : start + len(batch)] = await loop.run_in_executor(
-                self._worker, self._unit, batch, role
+                self._worker, self.encode, batch, role
             )
         return vectors
 
@@ -100,7 +100,8 @@ class TextEmbedder(ABC):
     def _forget(self) -> None:
         """Let go of the model."""
 
-    def _unit(self, texts: list[str], role: Role) -> NDArray[np.float32]:
+    def encode(self, texts: list[str], role: Role) -> NDArray[np.float32]:
+        """Unit vectors, (N, D), made in the thread that calls: one at a time, and of checked texts."""
         self._check_open()
         vectors = self._encode(texts, role)
         lengths: NDArray[np.float32] = np.linalg.norm(vectors, axis=1, keepdims=True)

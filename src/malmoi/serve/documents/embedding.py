@@ -29,8 +29,8 @@ class NoEmbedder(MalmoiError):
     code = "no_embedder"
 
 
-SEARCH = "e5"
-"""The encoder that was trained to find what answers a question; its weights may be missing."""
+SEARCH = "search"
+"""The encoder that finds what answers a question; some of its weights may be missing."""
 ALIKE = "use"
 """The encoder that tells how alike texts are."""
 

@@ -12,12 +12,14 @@ from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from sqlalchemy import select
+from sqlalchemy import and_, select
+from sqlalchemy.orm import aliased
 
 from malmoi.assist.retrieval.document import Passage
 from malmoi.assist.retrieval.fusion import Fused, fuse
 from malmoi.assist.retrieval.ordering import Candidate, Concept, order
 from malmoi.core.errors import EngineError, NotFound
+from malmoi.serve.documents.about import first_line, plain_name
 from malmoi.serve.documents.access import is_readable
 from malmoi.serve.documents.embedding import NoEmbedder
 from malmoi.serve.documents.library import load_text
@@ -36,8 +38,8 @@ if TYPE_CHECKING:
     from malmoi.serve.search import Terms
 
 T = TypeVar("T")
-_Found: TypeAlias = tuple[StoredPassage, str, str]
-"""A passage, and title and name of its document."""
+_Found: TypeAlias = tuple[StoredPassage, str, str, str]
+"""A passage, title and name of its document, and the passage that the document begins with."""
 
 _LOG = logging.getLogger("malmoi.serve")
 _DEPTH = 50  # of each ranking
@@ -208,13 +210,15 @@ async def _no_terms() -> tuple[list[tuple[int, float]], list[Concept]]:
 
 
 async def _load(session: AsyncSession, ids: Sequence[int]) -> dict[int, _Found]:
+    first = aliased(StoredPassage)
     rows = await session.execute(
-        select(StoredPassage, StoredDocument.title, StoredDocument.name)
+        select(StoredPassage, StoredDocument.title, StoredDocument.name, first.text)
         .join(StoredDocument, StoredDocument.id == StoredPassage.document_id)
+        .join(first, and_(first.document_id == StoredPassage.document_id, first.number == 0))
         # A new version answers when its index is ready; until then the older one does.
         .where(StoredPassage.id.in_(ids), StoredDocument.pending.is_(False))
     )
-    return {passage.id: (passage, title, name) for passage, title, name in rows}
+    return {passage.id: (passage, title, name, beginning) for passage, title, name, beginning in rows}
 
 
 def _reordered(
@@ -227,12 +231,13 @@ def _reordered(
     """All that was found, by all that is known of it; of equal ones the one that was better before."""
     candidates = []
     for one in fused:
-        passage, title, _ = found[one.item]
-        above = "\n".join(dict.fromkeys([title, *passage.headings]))
+        passage, title, name, beginning = found[one.item]
+        above = [title or first_line(beginning), *passage.headings, plain_name(name)]
         candidates.append(
             Candidate(
                 passage.text,
-                above,
+                "\n".join(dict.fromkeys(above)),
+                passage.document_id,
                 terms=terms.get(one.item, 0.0),
                 vectors=vectors.get(one.item),
             )
@@ -251,7 +256,7 @@ async def _hits(
 ) -> list[Hit]:
     hits: list[tuple[Hit, tuple[int, int]]] = []
     for one in fused[: 2 * limit if merge else limit]:
-        passage, title, name = found[one.item]
+        passage, title, name, _ = found[one.item]
         hits.append((_hit(passage, title, name, one), (passage.number, passage.number)))
     if not merge:
         return [hit for hit, _ in hits]

@@ -22,7 +22,7 @@ from malmoi.core.errors import EngineError
 from malmoi.core.morphemes import MorphemeAnalyzer
 from malmoi.engine.base import Role
 from malmoi.engine.catalog import Catalog
-from malmoi.engine.embed import E5_SIZE, EMBEDDING_SIZE, TextEmbedder
+from malmoi.engine.embed import EMBEDDING_SIZE, SEARCH_SIZE, TextEmbedder
 from malmoi.serve.db import Database
 from malmoi.serve.documents.bench.generated import Author
 from malmoi.serve.documents.bench.pages import generated_pdf
@@ -56,7 +56,7 @@ class _QuickEmbedder(TextEmbedder):
     """Vectors by chance, under the name of the real encoder and as long as its own."""
 
     def __init__(self, name: str) -> None:
-        size = E5_SIZE if name == SEARCH else EMBEDDING_SIZE
+        size = SEARCH_SIZE if name == SEARCH else EMBEDDING_SIZE
         super().__init__(name=name, size=size, description="By chance.", turn=32, threads=1)
 
     def _encode(self, texts: list[str], role: Role) -> NDArray[np.float32]:
