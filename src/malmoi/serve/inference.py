@@ -12,14 +12,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from malmoi.assist.guard import moderate
-from malmoi.core.errors import EngineUnavailable, MalmoiError, StructuredOutputInvalid, Unsupported
-from malmoi.core.types import Chat, FinishReason
+from malmoi.core.errors import EngineUnavailable, MalmoiError
+from malmoi.core.types import FinishReason
 from malmoi.engine.base import (
     Capability,
     Chunk,
@@ -30,13 +29,13 @@ from malmoi.engine.base import (
     Usage,
 )
 from malmoi.engine.collect import collect
-from malmoi.serve.answers import answer_chunks, build_check, complaint_about, from_completion
-from malmoi.serve.guards import guarded_chunks
+from malmoi.serve.abilities import answer_room, check_can, require
+from malmoi.serve.answers import build_check
+from malmoi.serve.guarded import count_candidates, guarded_answer, nth_choice
 from malmoi.serve.running import (
     InferenceRequest,
     Running,
     Source,
-    add_usage,
     count_tokens,
     estimate_tokens,
     whole_usage,
@@ -54,9 +53,6 @@ if TYPE_CHECKING:
     from malmoi.serve.metering import Metering, Reservation
     from malmoi.serve.metrics import Metrics
     from malmoi.serve.structured import AnswerCheck
-
-
-_RESERVED_ANSWER = 1024  # tokens reserved for an answer without `max_tokens`
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +117,9 @@ class Inference:
         """
         check = await build_check(request)
         guard = self._guards.of(self._engines.resolve(request.model), principal)
-        async with self._reserved(principal, request, answers=_candidates(guard, request, check)) as held:
+        async with self._reserved(
+            principal, request, answers=count_candidates(guard, request, check)
+        ) as held:
             checked = await guard.check(request.prompt)
             if checked.reply is not None:
                 yield await _reply(held, guard, checked)
@@ -129,7 +127,7 @@ class Inference:
             asked = replace(request, prompt=checked.prompt)
             async with (
                 self._running(held, asked) as (run, _),
-                aclosing(_guarded(run, asked, check, guard, checked)) as chunks,
+                aclosing(guarded_answer(run, asked, check, guard, checked)) as chunks,
             ):
                 async for chunk in chunks:
                     yield chunk
@@ -170,8 +168,8 @@ class Inference:
         async def work(run: Running, numbers: Iterator[int]) -> None:
             try:
                 for number in numbers:
-                    nth = _nth(asked, number)
-                    source = _guarded(run, nth, check, guard, checked, number, is_several=True)
+                    nth = nth_choice(asked, number)
+                    source = guarded_answer(run, nth, check, guard, checked, number, is_several=True)
                     async with aclosing(source) as chunks:
                         async for chunk in chunks:
                             await queue.put((number, chunk))
@@ -219,7 +217,7 @@ class Inference:
         """The token ids that a prompt becomes; costs no tokens and takes no slot."""
         del principal  # whoever may run models may count their tokens
         async with self._engines.lease(self._engines.resolve(model)) as engine:
-            _require(engine.info, "tokenize")
+            require(engine.info, "tokenize")
             return await engine.tokenize(prompt)
 
     async def info(self, model: str) -> EngineInfo:
@@ -260,7 +258,7 @@ class Inference:
         name = self._engines.resolve(request.model)
         info = self._engines.info(name)
         if info is not None:
-            _check_can(info, request, capability)
+            check_can(info, request, capability)
         try:
             self._admission.lane(name).check(principal.account_id)
             reservation = await self._metering.open(
@@ -269,7 +267,7 @@ class Inference:
                 model=name,
                 source=request.source,
                 prompt_tokens=estimate_tokens(request.prompt),
-                max_tokens=_answer_room(request, info) * answers,
+                max_tokens=answer_room(request, info) * answers,
             )
         except MalmoiError as error:
             self._metrics.failed(name, error.code)
@@ -314,7 +312,7 @@ class Inference:
         try:
             async with self._engines.lease(held.model) as engine:
                 lane.slots = engine.info.num_slots
-                _check_can(engine.info, request, capability)
+                check_can(engine.info, request, capability)
                 while width < count and lane.try_acquire(held.account_id):
                     width += 1
                 held.run = Running(engine, admitted)
@@ -343,117 +341,6 @@ async def _reply(held: _Held, guard: Guard, checked: Checked, count: int = 1) ->
         for number in range(count):
             held.request.on_guard(number, answer.report)
     return Chunk(text=checked.reply or "", finish_reason=reason, usage=Usage())
-
-
-async def _guarded(
-    run: Running,
-    request: InferenceRequest,
-    check: AnswerCheck | None,
-    guard: Guard,
-    checked: Checked,
-    number: int = 0,
-    *,
-    is_several: bool = False,
-) -> AsyncGenerator[Chunk, None]:
-    """The chunks of one answer, as the guard lets them leave."""
-    answer = guard.answer(checked, wants_filter=request.wants_filter)
-
-    async def usage(tokens: int) -> Usage:
-        run.finish_reason = "content_filter" if answer.report.is_blocked else "stop"
-        prompt = await count_tokens(run.engine, request.prompt) if number == 0 else 0
-        return Usage(prompt_tokens=prompt, completion_tokens=tokens)
-
-    async def complain(whole: Completion) -> str | None:
-        return None if check is None else await complaint_about(check, whole)
-
-    candidates = 1 if is_several else _candidates(guard, request, check)
-    if candidates > 1:
-        source = _safest(run, request, guard, candidates)
-    else:
-        source = answer_chunks(run, request, check, number)
-    chunks = guarded_chunks(
-        source,
-        answer,
-        is_json=request.sampling.json_schema is not None,
-        complain=None if check is None else complain,
-        usage=usage,
-    )
-    try:
-        async with aclosing(chunks) as guarded:
-            async for chunk in guarded:
-                if chunk.finish_reason is not None and request.on_guard is not None:
-                    request.on_guard(number, answer.report)
-                yield chunk
-    except StructuredOutputInvalid as error:
-        if not answer.changes_text:
-            raise
-        # What is wrong is told with words of the answer, which nobody has judged.
-        raise StructuredOutputInvalid("the model's answer does not fit its form.", fix=error.fix) from None
-
-
-def _candidates(guard: Guard, request: InferenceRequest, check: AnswerCheck | None) -> int:
-    """How many answers are written for one that leaves: the policy's `best_of` where they can differ."""
-    return guard.policy.best_of if check is None and request.sampling.temperature != 0 else 1
-
-
-async def _safest(
-    run: Running, request: InferenceRequest, guard: Guard, candidates: int
-) -> AsyncGenerator[Chunk, None]:
-    """The safest of several answers, whole; all of them are paid for."""
-    answers = [
-        await collect(answer_chunks(run, _nth(request, number), None, number)) for number in range(candidates)
-    ]
-    chosen = answers[(await asyncio.to_thread(moderate, [one.text for one in answers], guard.judge)).chosen]
-    cost = Usage()
-    for one in answers:
-        cost = add_usage(cost, one.usage)
-    # Of the prompt the first one's tokens count: the engine remembers it, and it is billed once.
-    cost = replace(cost, prompt_tokens=answers[0].usage.prompt_tokens)
-    yield replace(from_completion(chosen), usage=cost)
-
-
-def _check_can(info: EngineInfo, request: InferenceRequest, capability: Capability) -> None:
-    _require(info, capability)
-    if capability == "embed":
-        return
-    if isinstance(request.prompt, Chat):
-        _require(info, "chat")
-        if request.prompt.tools:
-            _require(info, "tools")
-    if request.sampling.top_logprobs is not None:
-        _require(info, "logprobs")
-    if request.sampling.grammar is not None:
-        _require(info, "grammar")
-
-
-_DEEDS: Mapping[Capability, str] = {
-    "generate": "generate text",
-    "chat": "chat: it only continues text; use /v1/completions",
-    "tools": "call tools",
-    "logprobs": "tell log-probabilities",
-    "grammar": "be held to a grammar",
-    "embed": "make embeddings",
-    "tokenize": "count tokens",
-}
-
-
-def _require(info: EngineInfo, capability: Capability) -> None:
-    if capability not in info.capabilities:
-        raise Unsupported(f"the model {info.name!r} cannot {_DEEDS.get(capability, capability)}.")
-
-
-def _answer_room(request: InferenceRequest, info: EngineInfo | None) -> int:
-    if request.sampling.max_tokens is not None:
-        return min(request.sampling.max_tokens, info.context_length if info is not None else 1 << 20)
-    return _RESERVED_ANSWER
-
-
-def _nth(request: InferenceRequest, number: int) -> InferenceRequest:
-    """The request of one of several choices: with a seed, each choice has one of its own."""
-    seed = request.sampling.seed
-    if number == 0 or seed is None:
-        return request
-    return replace(request, sampling=replace(request.sampling, seed=seed + number))
 
 
 def _stopping() -> EngineUnavailable:
