@@ -12,7 +12,7 @@ from malmoi.assist.retrieval.parsing import parse_file
 from malmoi.engine.catalog import Catalog
 from malmoi.serve.documents.evaluation.index import _parse, open_index
 from malmoi.serve.documents.evaluation.questions import SETS, Question, load_questions
-from malmoi.serve.documents.evaluation.run import Way, evaluate, locate
+from malmoi.serve.documents.evaluation.run import Way, evaluate, known_of, locate
 from malmoi.serve.documents.finding import Manner
 from malmoi.serve.documents.types import Hit
 from malmoi.serve.engines import EnginePool
@@ -74,6 +74,10 @@ async def test_an_index_that_is_kept_is_not_made_again(
             assert len(stems.asked) == analysed
             way = await index.way("all", Manner(merge=False))
             assert "결혼" in (await way.search("결혼하면 며칠을 쉬나", 5))[0].text
+            asked = question(1, "leave.txt", "닷새를 쉰다").model_copy(update={"question": "결혼하면"})
+            [row] = await known_of(way.search, [asked], locate([asked], TEXTS), 10)
+            assert row["answers"] == [True, False]
+            assert row["features"]["coverage"] == [1.0, 0.0]
     assert len(done) == 2 * len(corpus)
     await engines.close()
 

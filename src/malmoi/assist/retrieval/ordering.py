@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import tomllib
 import unicodedata
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, TypeAlias
@@ -52,13 +52,13 @@ class Candidate:
 
 def order(concepts: Sequence[Concept], candidates: Sequence[Candidate]) -> list[float]:
     """A score for each candidate of one question; higher is better, and 0 is nothing."""
-    if not candidates:
-        return []
-    scores = np.zeros(len(candidates))
-    found = features(concepts, candidates)
-    for name, weight in _weights().items():
-        scores += weight * found[name]
-    return [float(score) for score in scores]
+    return weigh(features(concepts, candidates)) if candidates else []
+
+
+def weigh(found: Mapping[str, NDArray[np.float64]]) -> list[float]:
+    """The scores of candidates with these features."""
+    weighed = [weight * found[name] for name, weight in _weights().items()]
+    return [float(score) for score in np.sum(weighed, axis=0)]
 
 
 def features(concepts: Sequence[Concept], candidates: Sequence[Candidate]) -> dict[str, NDArray[np.float64]]:

@@ -6,17 +6,20 @@ from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from malmoi.cli.options import config_options, home_option, read_settings
+from malmoi.core.files import write_text
 
 if TYPE_CHECKING:
     from malmoi.core.stage import Progress
     from malmoi.serve.documents.evaluation.questions import Question
     from malmoi.serve.documents.evaluation.run import Row
     from malmoi.serve.settings import ServeSettings
+
+_MOST_KNOWN = 400  # hits of a question: all that are put into order
 
 
 @click.command()
@@ -50,6 +53,11 @@ if TYPE_CHECKING:
     default=False,
     help="Compare the plain way as well; its own index takes as long as the first.  [default: no]",
 )
+@click.option(
+    "--features",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write to this file, a JSON object a line, what the order is made of, to fit its weights.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print figures as JSON lines.")
 @click.option("--quiet", is_flag=True, help="Show no progress.")
 @home_option
@@ -60,6 +68,7 @@ def evaluate(
     split: str,
     work: Path | None,
     plain: bool,
+    features: Path | None,
     as_json: bool,
     quiet: bool,
     home: Path,
@@ -68,9 +77,9 @@ def evaluate(
 ) -> None:
     """Measure how well questions find their answers.
 
-    Terms alone, vectors alone, both fused, both put into order (as searches do), and the plain way (pieces
-    of 1,000 characters, vectors alone) are compared by recall@5 and nDCG@10 of passages and by recall@5 of
-    documents, with 95 % intervals.
+    Terms alone, vectors alone, both fused, both put into order, the same with neighbours joined (as searches
+    do), and the plain way (pieces of 1,000 characters, vectors alone) are compared by recall@5 and nDCG@10 of
+    passages and by recall@5 of documents, with 95 % intervals.
     """
     from malmoi.cli.live import open_progress
     from malmoi.serve.documents.evaluation.questions import SETS, load_questions
@@ -81,7 +90,13 @@ def evaluate(
         for name in ([questions] if questions else SETS)
     }
     with open_progress(quiet) as progress:
-        found = asyncio.run(_evaluate(settings, data, sets, work or home / "evaluation", plain, progress))
+        found, known = asyncio.run(
+            _evaluate(
+                settings, data, sets, work or home / "evaluation", plain, features is not None, progress
+            )
+        )
+    if features is not None:
+        write_text(features, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in known))
     for name, rows in found.items():
         if as_json:
             for row in rows:
@@ -99,13 +114,14 @@ async def _evaluate(
     sets: "Mapping[str, Sequence[Question]]",
     folder: Path,
     plain: bool,
+    with_features: bool,
     progress: "Progress",
-) -> "dict[str, list[Row]]":
+) -> "tuple[dict[str, list[Row]], list[dict[str, Any]]]":
     from malmoi.engine.catalog import Catalog
     from malmoi.serve.documents.evaluation.corpus import read_corpus
     from malmoi.serve.documents.evaluation.index import open_index
     from malmoi.serve.documents.evaluation.run import evaluate as judge
-    from malmoi.serve.documents.evaluation.run import locate
+    from malmoi.serve.documents.evaluation.run import known_of, locate
     from malmoi.serve.documents.finding import Manner
     from malmoi.serve.engines import EnginePool
 
@@ -121,6 +137,7 @@ async def _evaluate(
             await ours.way("vectors", Manner(orders=("vectors",), merge=False, reorder=False)),
             await ours.way("fused", Manner(merge=False, reorder=False)),
             await ours.way("in order", Manner(merge=False)),
+            await ours.way("joined", Manner()),
         ]
         if plain:
             other = await stack.enter_async_context(
@@ -132,7 +149,11 @@ async def _evaluate(
         texts = await ours.texts()
         asked = sum(one.is_answerable for questions in sets.values() for one in questions)
         with progress.task("Ask", total=len(ways) * asked, unit="questions") as task:
-            return {
+            rows = {
                 name: await judge(ways, questions, locate(questions, texts), on_done=task.advance)
                 for name, questions in sets.items()
             }
+        known: list[dict[str, Any]] = []
+        for questions in sets.values() if with_features else ():
+            known += await known_of(ways[3].search, questions, locate(questions, texts), _MOST_KNOWN)
+        return rows, known

@@ -17,7 +17,7 @@ from sqlalchemy.orm import aliased
 
 from malmoi.assist.retrieval.document import Passage
 from malmoi.assist.retrieval.fusion import Fused, fuse
-from malmoi.assist.retrieval.ordering import Candidate, Concept, order
+from malmoi.assist.retrieval.ordering import Candidate, Concept, features, weigh
 from malmoi.core.errors import EngineError, NotFound
 from malmoi.serve.documents.about import first_line, plain_name
 from malmoi.serve.documents.access import is_readable
@@ -130,12 +130,13 @@ class Finder:
         async with self._db.reading() as session:
             found = await _load(session, [one.item for one in fused])
             fused = [one for one in fused if one.item in found]
-            if manner.reorder:
-                fused = await asyncio.to_thread(
+            known: dict[int, dict[str, float]] = {}
+            if manner.reorder and fused:
+                fused, known = await asyncio.to_thread(
                     _reordered, fused, concepts, found, dict(by_terms), dict(by_vectors)
                 )
             hits = await _hits(
-                session, fused, found, max(limit, _RERANKED) if rerank else limit, merge=manner.merge
+                session, fused, found, known, max(limit, _RERANKED) if rerank else limit, merge=manner.merge
             )
         if rerank is not None and hits:
             hits = list(await rerank(query, hits))
@@ -227,8 +228,11 @@ def _reordered(
     found: Mapping[int, _Found],
     terms: Mapping[int, float],
     vectors: Mapping[int, float],
-) -> list[Fused[int]]:
-    """All that was found, by all that is known of it; of equal ones the one that was better before."""
+) -> tuple[list[Fused[int]], dict[int, dict[str, float]]]:
+    """All that was found, by all that is known of it; of equal ones the one that was better before.
+
+    And what is known of each.
+    """
     candidates = []
     for one in fused:
         passage, title, name, beginning = found[one.item]
@@ -242,14 +246,20 @@ def _reordered(
                 vectors=vectors.get(one.item),
             )
         )
-    scored = zip(fused, order(concepts, candidates), strict=True)
-    return sorted((replace(one, score=score) for one, score in scored), key=lambda one: -one.score)
+    known = features(concepts, candidates)
+    scored = [replace(one, score=score) for one, score in zip(fused, weigh(known), strict=True)]
+    told = {
+        one.item: {name: float(values[place]) for name, values in known.items()}
+        for place, one in enumerate(fused)
+    }
+    return sorted(scored, key=lambda one: -one.score), told
 
 
 async def _hits(
     session: AsyncSession,
     fused: Sequence[Fused[int]],
     found: Mapping[int, _Found],
+    known: Mapping[int, Mapping[str, float]],
     limit: int,
     *,
     merge: bool,
@@ -257,7 +267,8 @@ async def _hits(
     hits: list[tuple[Hit, tuple[int, int]]] = []
     for one in fused[: 2 * limit if merge else limit]:
         passage, title, name, _ = found[one.item]
-        hits.append((_hit(passage, title, name, one), (passage.number, passage.number)))
+        hit = replace(_hit(passage, title, name, one), features=known.get(one.item, {}))
+        hits.append((hit, (passage.number, passage.number)))
     if not merge:
         return [hit for hit, _ in hits]
     merged = []

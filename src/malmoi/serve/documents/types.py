@@ -29,6 +29,7 @@ class Hit:
         score: the fused rank, or the reranker's score; it orders one search and compares with no other.
         ranks: its place in each ranking that has it, from 1: "terms", "vectors".
         name: of the file.
+        features: what the order was made of (`assist.retrieval.ordering`); empty where there was none.
     """
 
     document_id: str
@@ -39,6 +40,7 @@ class Hit:
     score: float
     ranks: Mapping[str, int] = field(default_factory=dict)
     name: str = ""
+    features: Mapping[str, float] = field(default_factory=dict)
 
 
 Rerank: TypeAlias = Callable[[str, Sequence[Hit]], Awaitable[Sequence[Hit]]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -148,6 +148,37 @@ async def evaluate(
             some = [one for one in judged if one.question.language == language]
             if some:
                 rows.append(_row(way.name, language, some))
+    return rows
+
+
+async def known_of(
+    search: Search, questions: Sequence[Question], spans: Mapping[str, Sequence[Span]], most: int
+) -> list[dict[str, Any]]:
+    """What the order of found passages is made of, a row a question, and which of them answer it.
+
+    Args:
+        search: puts what it finds into order.
+        questions: those without an answer are left out.
+        spans: where each question is answered, by its id.
+        most: hits of a question.
+    """
+    rows: list[dict[str, Any]] = []
+    for question in questions:
+        if not question.is_answerable:
+            continue
+        hits = [hit for hit in await search(question.question, most) if hit.features]
+        names = hits[0].features if hits else {}
+        rows.append(
+            {
+                "id": question.id,
+                "document": question.document,
+                "features": {name: [round(hit.features[name], 5) for hit in hits] for name in names},
+                "answers": [
+                    answers(Span(hit.name, hit.passage.start, hit.passage.end), spans[question.id])
+                    for hit in hits
+                ],
+            }
+        )
     return rows
 
 
