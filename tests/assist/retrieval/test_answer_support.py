@@ -73,6 +73,34 @@ async def test_what_is_not_said_is_not_supported(evidence: Evidence, sentence: s
     assert found is None or not found.is_enough
 
 
+async def test_a_sentence_that_says_much_more_than_the_words_is_not_supported() -> None:
+    source = Source(1, "d", "정렬", "", "리스트에는 제자리에서 고치는 `list.sort` 메서드가 있습니다.")
+    evidence = await Evidence.of([source], embed_pairs)
+    kept = await evidence.support("리스트를 제자리에서 고치는 메서드는 `list.sort`입니다.")
+    more = await evidence.support("이 메서드는 리스트를 제자리에서 정렬하고, 정렬된 결과를 반환합니다.")
+    assert kept is not None
+    assert kept.is_enough
+    assert more is not None
+    assert not more.is_enough
+
+
+async def test_a_name_of_the_question_may_stand_elsewhere_in_the_passage() -> None:
+    text = "`get_module`은 형의 모듈을 돌려줍니다.\n모듈이 없으면 `TypeError`를 설정하고 `NULL`을 반환합니다."
+    evidence = await Evidence.of([Source(1, "d", "형", "", text)], embed_pairs)
+    sentence = "`get_module`은 모듈이 없으면 `TypeError`를 설정하고 `NULL`을 반환합니다."
+    before = await evidence.support(sentence)
+    evidence.asked = names("모듈이 없을 때 `get_module`을 부르면?")
+    after = await evidence.support(sentence)
+    assert before is not None
+    assert after is not None
+    assert after.is_enough
+    assert after.score > before.score
+    assert "TypeError" in after.span.text
+    # A name that the question does not say must stand in the words themselves.
+    other = await evidence.support("`get_module`은 `ValueError`를 설정하고 `NULL`을 반환합니다.")
+    assert other is None or not other.is_enough
+
+
 async def test_a_mark_decides_between_equals_only() -> None:
     twice = [LAW, Source(3, "doc_copy", "사본", "", LAW.text)]
     evidence = await Evidence.of(twice, None)

@@ -21,11 +21,12 @@ from typing import TYPE_CHECKING, Literal
 
 from malmoi.assist.guard.fence import Fence, find_orders
 from malmoi.assist.retrieval.citations import Citation, Source
-from malmoi.assist.retrieval.matching import content_words, coverage, is_korean, terms_of
+from malmoi.assist.retrieval.matching import content_words, coverage, is_korean, names, terms_of
 from malmoi.assist.retrieval.query import propose
 from malmoi.assist.retrieval.relevance import Relevance, judge
 from malmoi.assist.retrieval.reply import Reply
 from malmoi.assist.retrieval.support import MOST_STATEMENTS, Evidence, Span, calibration, spans_of
+from malmoi.core.hangul import fold
 from malmoi.core.types import Chat, Message
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 _EXTRACTED = 3  # sentences of an answer without a model
 _NEAR_BEST = 0.85  # share of the best score that they must have
 _WORTH_READING = 0.45  # share of the best score that a sentence must have to be given to a model
+_WITH_NEXT = 3  # of the best sentences, as many are given with the one behind them
 _GAP = " … "
 
 
@@ -126,18 +128,32 @@ class Grounding:
         )
 
     def chosen(self) -> list[Span]:
-        """The sentences that a model is given, in the order of the sources."""
-        scores = self.relevance.scores
+        """The sentences that a model is given, in the order of the sources.
+
+        The best ones have the sentence behind them with them, which often says how; what stands in two
+        sources is given once.
+        """
+        scores, spans = self.relevance.scores, self.evidence.spans
         best = max(scores, default=0.0)
         room = self.limits.source_tokens
-        taken: list[int] = []
-        for place in sorted(range(len(scores)), key=lambda place: (-scores[place], place)):
-            size = estimate_tokens(self.evidence.spans[place].text)
-            if scores[place] < _WORTH_READING * best or size > room:
-                continue
-            taken.append(place)
-            room -= size
-        return [self.evidence.spans[place] for place in sorted(taken)]
+        taken: set[int] = set()
+        said: set[str] = set()
+        ranked = sorted(range(len(scores)), key=lambda place: (-scores[place], place))
+        for rank, place in enumerate(ranked):
+            if scores[place] < _WORTH_READING * best:
+                break
+            following = [place + 1] if rank < _WITH_NEXT else []
+            for one in (place, *following):
+                if one >= len(spans) or one in taken or spans[one].source is not spans[place].source:
+                    continue
+                text = fold(" ".join(spans[one].text.split()))
+                size = estimate_tokens(spans[one].text)
+                if text in said or size > room:
+                    continue
+                taken.add(one)
+                said.add(text)
+                room -= size
+        return [spans[place] for place in sorted(taken)]
 
     def extract(self) -> Extract:
         """The best sentences of the sources as the answer."""
@@ -203,6 +219,7 @@ async def ground(
     spans = [span for source in sources for span in _without_orders(source, limits.orders)]
     spans = _most_promising(query or question, spans)
     evidence = await Evidence.of(sources, embed, spans=spans)
+    evidence.asked = names(question)
     relevance = await judge(query or question, evidence)
     sure = relevance.likelihood >= calibration()["ask"]["surely"]
     suggestions = () if sure else tuple(await propose(query or question, evidence, relevance))

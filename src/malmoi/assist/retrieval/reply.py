@@ -11,6 +11,10 @@ from malmoi.assist.retrieval.matching import content_words, read_words
 from malmoi.assist.retrieval.statements import statements
 from malmoi.assist.retrieval.support import Evidence
 
+_NAMED = re.compile(
+    r"(?:\b[Ss]ources?|자료)\s*\d{1,2}(?:\s*(?:,|and|와|과|및)\s*\d{1,2})*"
+    r"(?:에 따르면|에서는|에서|에는|에|은|는)?,?\s*"
+)  # a source that a sentence names
 _LEAD = re.compile(r"[:：?？]\s*[*_]*\Z")  # what only leads to something, or asks
 
 
@@ -111,7 +115,10 @@ class Reply:
                 )
                 claims.append((start, end, hints))
         self._judged = following
-        found = await self._evidence.supports([(whole[start:end], hints) for start, end, hints in claims])
+        # "Source 2 says that" tells where something stands, and is no part of what stands there.
+        found = await self._evidence.supports(
+            [(_NAMED.sub("", whole[start:end]) or whole[start:end], hints) for start, end, hints in claims]
+        )
         events: list[Event] = []
         for (start, end, _), support in zip(claims, found, strict=True):
             if support is not None and support.is_enough:

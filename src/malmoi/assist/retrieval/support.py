@@ -46,6 +46,8 @@ _WIDE = 0.95  # what is left of the coverage by two statements
 _WIDER = 0.15  # what the neighbour must add
 _TOPIC = 2.0  # what words count that say what a sentence is about
 _DENIED = 0.5  # what is left of the score of a sentence that denies what the span says
+_LACKING = 0.3  # share of the words that say something which may be missing in the span
+_SURE = 0.75  # score from which on more may be missing
 _OTHER_SUBJECT = 0.85  # what is left when who or what does it does not stand in the span
 _MISSED = 0.4  # share of a word below which it does not stand in a span
 _FOUND = 0.6  # share of a word from which on it stands in a span
@@ -170,6 +172,8 @@ class Evidence:
     terms: list[frozenset[str]]
     vectors: NDArray[np.float32] | None
     embed: Embed | None
+    asked: frozenset[str] = frozenset()
+    """Names of code that the question says: sentences repeat them, whatever statement they rest on."""
     _words: dict[str, NDArray[np.float32]] = field(default_factory=dict)
 
     @classmethod
@@ -250,7 +254,7 @@ class Evidence:
         best, best_rank = None, -1.0
         for _, place in sorted(first, key=lambda one: (-one[0], one[1]))[:_CANDIDATES]:
             alike = 0.0 if near is None else float(near[place])
-            score, begin, end = await self._score(said, place, alike)
+            score, begin, end, lacks = await self._score(said, place, alike)
             hint = _HINT if self.spans[place].source.number in hints else 0.0
             if score + hint > best_rank:
                 source = self.spans[place].source
@@ -258,15 +262,24 @@ class Evidence:
                 enough = limits.support if near is not None else limits.support_words_only
                 if near is not None and is_korean(span.text) != is_korean(said.text):
                     enough = limits.support_translated
-                best, best_rank = Support(span, round(score, 4), score >= enough), score + hint
+                is_enough = score >= enough and (lacks <= _LACKING or score >= _SURE)
+                best, best_rank = Support(span, round(score, 4), is_enough), score + hint
         return best
 
-    async def _score(self, said: _Said, place: int, cosine: float) -> tuple[float, int, int]:
-        """How well a statement, or it and a neighbour, supports a sentence: score, first, last."""
+    async def _score(self, said: _Said, place: int, cosine: float) -> tuple[float, int, int, float]:
+        """How well a statement, or it and a neighbour, supports a sentence: score, first, last.
+
+        The last value is the share of its words that stand in neither, of the words that say something; 0
+        where the span is in another language.
+        """
         span = self.spans[place]
         above = " ".join((span.source.title, span.source.place, *span.source.headings))
+        if self.asked:
+            # What the passage is about by name need not be named again in each of its statements.
+            around = fold(span.source.text)
+            above = " ".join((above, *(name for name in sorted(said.names & self.asked) if name in around)))
         if not _has_facts(said, f"{span.text} {above}"):
-            return 0.0, place, place
+            return 0.0, place, place, 1.0
         headings = terms_of(above)
         shares = await self._shares(said, [place], headings)
         covered, begin, end = _share(said, shares), place, place
@@ -279,9 +292,10 @@ class Evidence:
         if is_about and _LEAST <= covered < _WHOLE:
             for other in (place - 1, place + 1):
                 if 0 <= other < len(self.spans) and self.spans[other].source is span.source:
-                    more = _share(said, await self._shares(said, [place, other], headings)) * _WIDE
+                    wider = await self._shares(said, [place, other], headings)
+                    more = _share(said, wider) * _WIDE
                     if more - covered >= _WIDER:
-                        covered, begin, end = more, min(place, other), max(place, other)
+                        covered, begin, end, shares = more, min(place, other), max(place, other), wider
         score = covered
         if self.embed is not None:
             limits = thresholds()
@@ -289,7 +303,8 @@ class Evidence:
             score = 0.75 * covered + 0.25 * alike
         if not is_about:
             score *= _OTHER_SUBJECT
-        return score * _agreement(said, span.text), begin, end
+        lacks = _lacking(said, shares) if is_korean(span.text) == is_korean(said.text) else 0.0
+        return score * _agreement(said, span.text), begin, end, lacks
 
     async def _shares(self, said: _Said, places: Sequence[int], headings: frozenset[str]) -> list[float]:
         """How much of each word stands in some statements, or is said there in other words."""
@@ -319,6 +334,16 @@ def _share(said: _Said, shares: Sequence[float]) -> float:
     if not whole:
         return 0.0
     return sum(weight * share for weight, share in zip(said.weights, shares, strict=True)) / whole
+
+
+def _lacking(said: _Said, shares: Sequence[float]) -> float:
+    """How much of what a sentence says is missing, of its words that stand in few texts only."""
+    weights = [word.weight for word in said.words]
+    whole = sum(weights)
+    if not whole:
+        return 0.0
+    missing = (weight for weight, share in zip(weights, shares, strict=True) if share < _MISSED)
+    return sum(weight for weight in missing if weight >= 1) / whole
 
 
 def _has_facts(said: _Said, there: str) -> bool:
