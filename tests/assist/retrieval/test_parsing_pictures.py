@@ -2,6 +2,8 @@
 
 import base64
 import io
+import struct
+import zlib
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -135,6 +137,16 @@ async def test_recognition_can_be_switched_off(
     assert len(runs) == 2
 
 
+def claiming(width: int, height: int) -> bytes:
+    """A PNG of a few bytes that says how large it is."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(bytes(9))) + chunk(b"IEND", b"")
+
+
 def test_damaged_and_huge_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, Scripted("글"))
     whole = picture(size=(300, 200))
@@ -142,6 +154,7 @@ def test_damaged_and_huge_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
         (whole[: len(whole) // 2], "damaged"),
         (b"\x89PNG\r\n\x1a\n" + bytes(100), "damaged"),
         (picture(size=(10_000, 6_001), mode="L"), "too_large"),
+        (claiming(100_000, 100_000), "too_large"),
     ]
     for content, reason in cases:
         with pytest.raises(DocumentUnreadable) as caught:

@@ -56,6 +56,10 @@ def _grey(content: bytes, name: str) -> Picture:
                     fix="Make it smaller.",
                 )
             shown = image.convert("RGBA")
+    except Image.DecompressionBombError as error:
+        raise DocumentUnreadable(
+            f"{name!r} has more than {_MOST_PIXELS:,} pixels.", reason="too_large", fix="Make it smaller."
+        ) from error
     # Pillow's readers raise whatever a damaged file makes them stumble over.
     except (OSError, ValueError, SyntaxError, LookupError, TypeError, EOFError, struct.error) as error:
         raise DocumentUnreadable(
