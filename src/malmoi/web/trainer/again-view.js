@@ -1,4 +1,5 @@
 /** The same query once more: what the run does now that it is shown the correction. */
+import { useEffect, useRef } from 'preact/hooks';
 import { html } from '../shell/view.js';
 import { t } from '../shell/i18n.js';
 import { Icon } from '../shell/icons.js';
@@ -17,6 +18,8 @@ function Line({ title, before, now, right }) {
 /** @param {{row: import('./store.js').Row}} props */
 export function Again({ row }) {
   const now = again.value;
+  const panel = useRef(/** @type {HTMLElement|null} */ (null));
+  useEffect(() => { panel.current?.scrollIntoView({ block: 'nearest' }); }, [now?.done]);
   if (!now) return null;
   const { run, done } = now;
   const { stages, original } = row;
@@ -27,7 +30,7 @@ export function Again({ row }) {
   const planned = done && stages.skill ? same(given, stages.arguments) && Boolean(run.asked) === Boolean(stages.asked) : null;
   const isShown = Object.values(run.plan?.sources ?? {}).includes('demonstration');
   const good = done && routed && planned !== false;
-  return html`<section class="bench-again" aria-live="polite" aria-label=${t('trainer.again_title')}>
+  return html`<section ref=${panel} class="bench-again" aria-live="polite" aria-label=${t('trainer.again_title')}>
     <header><h2>${t('trainer.again_title')}</h2>${!done && html`<span class="spinner" aria-hidden="true"></span>`}
       ${done && html`<p class=${good ? 'good' : ''}>${row.part === 'test' ? t('trainer.again_test') : good ? t('trainer.again_good') : t('trainer.again_not')}</p>`}</header>
     <div class="table-frame"><table class="again-table"><thead><tr><td></td><th scope="col">${t('trainer.before')}</th><th scope="col">${t('trainer.now')}</th></tr></thead><tbody>

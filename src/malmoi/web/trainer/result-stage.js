@@ -1,4 +1,5 @@
 /** What the API answers: from the run, from a call with the row's arguments, or written by hand. */
+import { useEffect, useRef } from 'preact/hooks';
 import { useSignal } from '@preact/signals';
 import { html } from '../shell/view.js';
 import { t } from '../shell/i18n.js';
@@ -14,8 +15,10 @@ import { TextBox } from './text-box.js';
 /** The question before a call that changes something. @param {{set: import('./store.js').SkillSet, waits: import('./running.js').Call}} props */
 function Question({ set, waits }) {
   const busy = useSignal(false);
+  const panel = useRef(/** @type {HTMLElement|null} */ (null));
+  useEffect(() => { panel.current?.scrollIntoView({ block: 'nearest' }); panel.current?.querySelector('button')?.focus({ preventScroll: true }); }, []);
   const say = (/** @type {() => Promise<void>} */ work) => attempt(async () => { busy.value = true; try { await work(); } finally { busy.value = false; } });
-  return html`<div class="bench-confirm" role="group" aria-label=${t('trainer.confirm_title')}><p><${Icon} name="alert" /><strong>${t('trainer.confirm_title')}</strong></p><p>${t('trainer.confirm_about', { name: waits.title })}</p>
+  return html`<div ref=${panel} class="bench-confirm" role="group" aria-label=${t('trainer.confirm_title')}><p><${Icon} name="alert" /><strong>${t('trainer.confirm_title')}</strong></p><p>${t('trainer.confirm_about', { name: waits.title })}</p>
     <${ArgumentLines} value=${waits.arguments} />
     <div class="bench-buttons"><button type="button" class="button" disabled=${busy.value} onClick=${() => say(deny)}>${t('trainer.confirm_no')}</button><button type="button" class="button primary" disabled=${busy.value} onClick=${() => say(() => approve(set.id))}>${t('trainer.confirm_yes')}</button></div></div>`;
 }

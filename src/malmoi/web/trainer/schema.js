@@ -43,14 +43,16 @@ export function fieldsOf(parameters, language) {
   return Object.entries(parameters?.properties ?? {}).map(([name, given]) => {
     const schema = plain(given, parameters);
     const words = Object.fromEntries(Object.entries(schema['x-malmoi-words'] ?? {}).map(([value, told]) => [value, /** @type {string[]} */ ([told].flat())[0]]));
+    const title = inLanguage(schema['x-malmoi-title'], language) || schema.title || name;
+    const about = language === 'en' || !schema['x-malmoi-title'] ? schema.description ?? '' : '';
     return {
       name,
       kind: kindOf(schema),
       required: required.includes(name),
       choices: schema.enum ?? [],
       words: language === 'ko' ? words : {},
-      title: inLanguage(schema['x-malmoi-title'], language) || schema.title || name,
-      about: language === 'en' || !schema['x-malmoi-title'] ? schema.description ?? '' : '',
+      title,
+      about: about === title ? '' : about,
       unit: typeof schema['x-malmoi-unit'] === 'string' ? schema['x-malmoi-unit'] : '',
     };
   });
