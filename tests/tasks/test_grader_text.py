@@ -2,9 +2,9 @@ from typing import Any
 
 import pytest
 
-from malmoi.core.errors import ConfigError, UnknownName
+from malmoi.core.errors import ConfigError, InvalidInput, UnknownName
 from malmoi.tasks.base import Example
-from malmoi.tasks.graders import Grader, build_grader, grader_kinds
+from malmoi.tasks.graders import Grader, build_grader, grader_kinds, patterns
 from malmoi.tasks.graders.choice import parse_choice
 
 OPTIONS = ("자산", "부채", "자본", "고정 자산")
@@ -123,3 +123,25 @@ def test_spans(answer: str, gold: str, unit: str, f1: float, exact: float) -> No
 
 def test_the_nearest_of_several_spans_counts() -> None:
     assert grade("span_f1", "이순신", "충무공", fields={"answers": ["이순신 장군", "이순신"]}) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("regex", {"pattern": r"(a|aa)+$"}),
+        ("regex", {"pattern": r"(a|aa)+", "whole": True}),
+        ("exact", {"extract": r"(a|aa)+$"}),
+    ],
+    ids=range(3),
+)
+def test_a_pattern_that_takes_for_ever_is_stopped(
+    kind: str, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patterns, "SECONDS", 0.1)
+    with pytest.raises(InvalidInput, match="takes longer"):
+        grade(kind, "a" * 60 + "!", **options)
+
+
+def test_a_pattern_of_an_example_that_is_none_is_told() -> None:
+    with pytest.raises(InvalidInput, match="not a regular expression"):
+        grade("regex", "a", fields={"pattern": "("})

@@ -8,6 +8,7 @@ from pydantic import field_validator
 
 from malmoi.tasks.base import Example
 from malmoi.tasks.graders.base import GraderSettings, right_answers
+from malmoi.tasks.graders.patterns import check_pattern, find_all, is_found
 
 Ignored: TypeAlias = Literal["case", "punctuation", "spaces"]
 
@@ -34,19 +35,6 @@ def _is_punctuation(char: str) -> bool:
     return category[0] == "P" or category in ("Sk", "So")
 
 
-def check_pattern(pattern: str) -> str:
-    """A pattern that compiles.
-
-    Raises:
-        ValueError: it does not.
-    """
-    try:
-        re.compile(pattern)
-    except re.error as error:
-        raise ValueError(f"{pattern!r} is not a regular expression: {error}") from None
-    return pattern
-
-
 class _Extracting(GraderSettings):
     """What may be cut out of an answer before it is judged."""
 
@@ -65,11 +53,11 @@ class _Extracting(GraderSettings):
     def _answer(self, answer: str) -> str:
         if not self.extract:
             return answer
-        found = list(re.finditer(self.extract, answer))
+        found = find_all(self.extract, answer)
         if not found:
             return answer
         match = found[0 if self.take == "first" else -1]
-        return match.group(1 if match.re.groups else 0) or ""
+        return str(match.group(1 if match.re.groups else 0) or "")
 
 
 class ExactGrader(_Extracting):
@@ -116,4 +104,4 @@ class RegexGrader(GraderSettings):
         if not pattern:
             return 0.0
         text = unicodedata.normalize("NFC", answer).strip()
-        return float((re.fullmatch if self.whole else re.search)(pattern, text) is not None)
+        return float(is_found(pattern, text, whole=self.whole))
