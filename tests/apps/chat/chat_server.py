@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from malmoi.apps.chat import ChatApp
 from malmoi.apps.chat.routes import chat_router
 from malmoi.apps.chat.service import Chat
+from malmoi.assist.skills.routing.ngrams import letter_vectors
 from malmoi.core.morphemes import MorphemeAnalyzer
 from malmoi.serve.identity import Principal, Role, account_principal
 from malmoi.testing import ScriptedEngine
@@ -27,6 +28,15 @@ class NoMorphemes(MorphemeAnalyzer):
 
     async def analyze(self, texts: Any) -> list[list[str]]:
         return [[] for _ in texts]
+
+
+def see_letters(app: FastAPI) -> None:
+    """Skills are found by letters alone: no encoder is loaded."""
+
+    async def embed(texts: Any) -> Any:
+        return letter_vectors(texts)
+
+    app.state.services.skills.runner.router._embed = embed
 
 
 class QuickChatApp(ChatApp):

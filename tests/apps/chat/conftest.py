@@ -5,7 +5,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from chat_server import QuickChatApp, Server
+from chat_server import QuickChatApp, Server, see_letters
 
 from malmoi.engine.base import Engine
 from malmoi.serve.app import create_app
@@ -34,6 +34,7 @@ async def open_server(database_url: str, home: Path) -> AsyncIterator[Callable[.
             engines={"scripted": engine, **engines},
             database=database,
         )
+        see_letters(app)
         lifespan = app.router.lifespan_context(app)
         await lifespan.__aenter__()
         transport = httpx.ASGITransport(app)
