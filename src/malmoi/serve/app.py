@@ -25,7 +25,8 @@ from malmoi.serve.health import DrainGate, Health, draining_error, health_router
 from malmoi.serve.identity import Identity, authorize, check_may_listen, route_policies
 from malmoi.serve.identity.routes import identity_router
 from malmoi.serve.inference import Inference
-from malmoi.serve.mcp import McpEndpoint, mcp_router
+from malmoi.serve.mcp.endpoint import McpEndpoint
+from malmoi.serve.mcp.routes import mcp_router
 from malmoi.serve.metering import Metering
 from malmoi.serve.metrics import Metrics
 from malmoi.serve.models import Downloads, models_router

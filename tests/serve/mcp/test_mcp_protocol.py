@@ -140,3 +140,9 @@ def test_a_server_that_nobody_asks_does_not_import_the_sdk() -> None:
     code = "import sys, malmoi.serve.server; print([m for m in sys.modules if m.split('.')[0] == 'mcp'])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_bridge_of_desktop_clients_starts_without_the_server() -> None:
+    code = "import sys, malmoi.cli.mcp, malmoi.serve.mcp.bridge as b; print('sqlalchemy' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

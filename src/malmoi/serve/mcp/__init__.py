@@ -1,9 +1,5 @@
 """The platform as an MCP server: search and read documents, run skills, list models.
 
-Nothing of the MCP SDK is imported before the first request to `/mcp`.
+Nothing of the MCP SDK is imported before the first request to `/mcp`, and the bridge for desktop clients
+(`bridge.py`) imports nothing of the server.
 """
-
-from malmoi.serve.mcp.endpoint import McpEndpoint
-from malmoi.serve.mcp.routes import mcp_router
-
-__all__ = ["McpEndpoint", "mcp_router"]

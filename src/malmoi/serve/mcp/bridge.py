@@ -20,7 +20,7 @@ from mcp.server.stdio import stdio_server
 
 import malmoi
 from malmoi.core.errors import EngineUnavailable, Forbidden, InvalidInput, Unauthenticated
-from malmoi.serve.mcp.tools import instructions
+from malmoi.serve.mcp.words import instructions
 
 if TYPE_CHECKING:
     from mcp.server.context import ServerRequestContext

@@ -17,7 +17,8 @@ from malmoi.core.errors import InvalidInput, MalmoiError, NotFound
 from malmoi.serve.errors import validation_error
 from malmoi.serve.mcp.resources import COLLECTIONS, TEMPLATES, read_resource
 from malmoi.serve.mcp.tool import Call, Tool, material_for
-from malmoi.serve.mcp.tools import all_tools, instructions
+from malmoi.serve.mcp.tools import all_tools
+from malmoi.serve.mcp.words import instructions
 
 if TYPE_CHECKING:
     from mcp.server.context import ServerRequestContext

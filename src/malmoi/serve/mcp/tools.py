@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
-from importlib.resources import files
-
 from malmoi.serve.mcp.documents import list_collections, read_document, search_documents
 from malmoi.serve.mcp.models import list_models
 from malmoi.serve.mcp.skills import list_skills, run_skill
@@ -21,6 +18,7 @@ from malmoi.serve.mcp.types import (
     Search,
     SkillListings,
 )
+from malmoi.serve.mcp.words import words_of
 
 _DOCUMENTS = ("documents",)
 _SKILLS = ("skills",)
@@ -29,10 +27,9 @@ _MODELS = ("models", "inference", "chat")  # as for /api/models
 
 def all_tools() -> dict[str, Tool]:
     """The tools by their names."""
-    told = tomllib.loads(files(__package__).joinpath("tools.toml").read_text(encoding="utf-8"))
 
     def words(name: str) -> tuple[str, str, str]:
-        return name, told[name]["title"], " ".join(told[name]["description"].split())
+        return name, *words_of(name)
 
     tools = [
         Tool(*words("search_documents"), _DOCUMENTS, Search, Passages, search_documents),
@@ -43,9 +40,3 @@ def all_tools() -> dict[str, Tool]:
         Tool(*words("list_models"), _MODELS, Nothing, ModelListings, list_models),
     ]
     return {tool.name: tool for tool in tools}
-
-
-def instructions() -> str:
-    """What a client's model is told about the server as a whole."""
-    told = tomllib.loads(files(__package__).joinpath("tools.toml").read_text(encoding="utf-8"))
-    return " ".join(str(told["instructions"]).split())
