@@ -104,7 +104,7 @@ def start_site(
 
     thread = threading.Thread(target=work, name="site", daemon=True)
     thread.start()
-    url, loop, stop = ready.result(timeout=20)
+    url, loop, stop = ready.result(timeout=50)
     return Site(url, engine, loop, stop, thread)
 
 

@@ -223,3 +223,53 @@ def test_days_without_use_are_there_too(call: Call) -> None:
 )
 def test_titles_as_file_names(call: Call, title: str, name: str) -> None:
     assert call("chat/export.js", "return m.fileName(x).replace(/ +/g, ' ')", title) == name
+
+
+STAGES = [
+    (0, "routed", {"skill": "cars", "operation": "book", "choices": []}),
+    (1, "planned", {"skill": "cars", "operation": "book", "arguments": {"id": "A"}}),
+    (2, "confirm", {"call_id": "c1", "skill": "cars", "operation": "book", "arguments": {"id": "A"}}),
+    (3, "ended", {"reason": "confirm", "seconds": 1.5, "prompt_tokens": 7, "completion_tokens": 1}),
+    (5, "called", {"call_id": "c1", "skill": "cars", "operation": "book", "arguments": {"id": "A"}}),
+    (6, "observed", {"call_id": "c1", "is_error": False, "text": "{}", "said": "됐습니다."}),
+    (7, "text", {"text": "됐", "source": "skill"}),
+    (7, "text", {"text": "습니다.", "source": "skill"}),
+    (8, "ended", {"reason": "answered", "seconds": 0.5, "prompt_tokens": 9, "completion_tokens": 2}),
+]
+
+
+@pytest.mark.parametrize(
+    ("count", "reason", "waits", "kinds", "seconds"),
+    [
+        (4, "confirm", "c1", ["route", "plan", "call"], 1.5),
+        (5, "", None, ["route", "plan", "call"], 1.5),
+        (9, "answered", None, ["route", "plan", "call"], 2),
+    ],
+)
+def test_stages_of_a_run_add_up(
+    call: Call, count: int, reason: str, waits: str | None, kinds: list[str], seconds: float
+) -> None:
+    stages = [{"number": number, "kind": kind, "data": data} for number, kind, data in STAGES[:count]]
+    found = call(
+        "chat/runs.js",
+        """const kept = [...x, x[0]].reduce((stages, one) => m.withStage(stages, one), []);
+           const story = m.storyOf(kept);
+           return { reason: story.reason, waits: m.waitingCall(story)?.id ?? null, calls: story.calls.length,
+             kinds: story.order.map((one) => one.kind), seconds: story.seconds, tokens: story.tokens,
+             text: kept.filter((one) => one.kind === 'text').map((one) => one.data.text) };""",
+        stages,
+    )
+    assert (found["reason"], found["waits"], found["kinds"]) == (reason, waits, kinds)
+    assert (found["calls"], found["seconds"]) == (1, seconds)
+    assert found["text"] == (["됐습니다."] if count == 9 else [])
+
+
+def test_words_and_formulas_of_a_card(call: Call) -> None:
+    text = r"값은 $x$, $$d = \frac{1}{2}$$ 그리고 $5 <b>"
+    assert call("chat/math-text.js", "return m.partsOf(x)", text) == [
+        {"words": "값은 "},
+        {"tex": "x", "display": False},
+        {"words": ", "},
+        {"tex": r"d = \frac{1}{2}", "display": True},
+        {"words": " 그리고 $5 <b>"},
+    ]

@@ -178,6 +178,7 @@ def shoot(page: Page, name: str) -> None:
 def open_chat(new_page: Pages, locale: str, on: Sequence[str] = (), **more: int) -> Page:
     """The chat with some skills on."""
     page = new_page(locale=locale, reduced_motion="reduce", **more)
+    page.context.set_default_timeout(30_000)
     page.goto("/")
     page.wait_for_selector(".composer textarea")
     if on:
@@ -280,7 +281,9 @@ def test_a_no_changes_nothing_and_the_audit_tells(new_page: Pages, locale: str) 
     shoot(page, f"phone-{locale}")
     page.get_by_role("button", name=words["book"]).first.click()
     question = page.get_by_role("alertdialog", name=words["ask"])
+    expect(question).to_be_focused()
     shoot(page, f"phone-question-{locale}")
+    page.reload()  # a question waits through it
     question.get_by_role("button", name=words["no"]).click()
     expect(question).to_have_count(0)
     expect(page.locator(".message.reply").nth(1)).to_contain_text(words["denied"])

@@ -11,6 +11,7 @@ import { argumentsInWords, operationTitle, skillName } from './skills.js';
 /** @typedef {import('./runs.js').Call} Call */
 
 const OPEN_CHOICES = 3;
+const LONG = 400; // characters of an argument that gets a box which scrolls
 const LINE = 60; // characters of an argument in the line
 
 /** @param {string} text */
@@ -31,7 +32,7 @@ function titleOf(story) {
     const name = skillName(skill);
     found.set(name, (found.get(name) ?? new Set()).add(operationTitle(skill, operation, title)));
   }
-  return [...found].map(([name, titles]) => `${name}: ${[...titles].join(', ')}`).join(' · ');
+  return [...found].map(([name, titles]) => (titles.size === 1 && titles.has(name) ? name : `${name}: ${[...titles].join(', ')}`)).join(' · ');
 }
 
 /** How a run ended, where that is worth a word. @param {Story} story @param {boolean} waits */
@@ -72,7 +73,7 @@ export function Arguments({ skill, operation, given, sources = {} }) {
   const told = argumentsInWords(skill, operation, given);
   if (!told.length) return null;
   return html`<dl class="arguments">${told.map(({ name, label, text }) => html`<div key=${name}><dt>${label}</dt>
-    <dd>${text.includes('\n') ? html`<pre tabindex="0">${text}</pre>` : text}
+    <dd>${text.includes('\n') || text.length > LONG ? html`<pre tabindex="0">${text}</pre>` : text}
       ${sources[name] && html` <small>${t(`skills.from_${sources[name]}`)}</small>`}</dd></div>`)}</dl>`;
 }
 

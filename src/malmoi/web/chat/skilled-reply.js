@@ -1,5 +1,6 @@
 /** The parts of a reply that come from skills: the trace above its words; cards and the question below them. */
 import { useRef } from 'preact/hooks';
+import { useSignal } from '@preact/signals';
 import { html } from '../shell/view.js';
 import { t } from '../shell/i18n.js';
 import { announcement } from '../shell/notices.js';
@@ -7,6 +8,8 @@ import { approve, deny, live, send, waiting } from './conversation.js';
 import { runOf, storyOf, waitingCall } from './runs.js';
 import { Cards } from './skill-cards.js';
 import { ConfirmCard } from './skill-confirm.js';
+import { Credentials } from './skill-credentials.js';
+import { skills } from './skills.js';
 import { Trace } from './skill-trace.js';
 
 /** @typedef {import('./tree.js').Message} Message */
@@ -42,9 +45,19 @@ export function ReplyResults({ told, message, content, isLive }) {
   return html`
     <${Cards} run=${id} cards=${story.cards} files=${story.files} said=${content} busy=${busy}
       onAction=${(/** @type {string} */ skill, /** @type {any} */ action) => send(action.label, { direct: { skill, operation: action.operation, arguments: action.arguments } })} />
+    ${!isLive && story.reason === 'credentials' && html`<${Lacking} name=${story.routes.at(-1)?.skill ?? ''} />`}
     ${!isLive && question && message.status === 'waiting' && html`<${ConfirmCard} key=${question.id} call=${question} takesFocus=${seenLive.current}
       onApprove=${async () => { await approve(message, question); goOn(message); }}
       onDeny=${async () => { await deny(message, question); announcement.value = t('skills.denied'); goOn(message); }} />`}`;
+}
+
+/** A way to give what a skill lacked, where it lacked it. @param {{name: string}} props */
+function Lacking({ name }) {
+  const giving = useSignal(false);
+  const skill = skills.value?.find((one) => one.name === name);
+  if (!skill?.needs.length) return null;
+  return html`<p class="lacking"><button type="button" class="button small" onClick=${() => { giving.value = true; }}>${skill.has_credentials ? t('skills.change_keys') : t('skills.give_keys')}</button></p>
+    ${giving.value && html`<${Credentials} skill=${skill} onClose=${() => { giving.value = false; }} />`}`;
 }
 
 /** The card with the pressed button goes away: the focus goes where one writes on. @param {Message} message */

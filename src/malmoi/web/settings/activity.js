@@ -65,7 +65,7 @@ export function Activity() {
         <td><time datetime=${row.at}>${moment(row.at)}</time>${row.account_id !== mine && html`<br /><code>${row.account_id}</code>`}${row.key_id && html`<br /><span class="quiet">${t('activity.by_key')}</span>`}</td>
         <td>${skillName(row.skill)} › ${operationTitle(row.skill, row.operation)}<br /><span class=${`tag ${row.effect === 'write' ? 'writes' : 'plain'}`}>${row.effect === 'write' ? t('skills.writes') : t('skills.reads')}</span></td>
         <td><${Arguments} skill=${row.skill} operation=${row.operation} given=${row.arguments} /></td>
-        <td><span class=${row.status === 'ok' ? 'status-ok' : row.status === 'denied' ? '' : 'status-bad'}>${statusOf(row.status)}</span> <span class="quiet">${t('skills.took', { n: number(row.milliseconds / 1000, 2) })}</span>
+        <td><span class=${row.status === 'ok' ? 'status-ok' : row.status === 'denied' ? '' : 'status-bad'}>${statusOf(row.status)}</span> ${row.milliseconds > 0 && html`<span class="quiet">${t('skills.took', { n: number(row.milliseconds / 1000, 2) })}</span>`}
           ${row.account_id === mine && html`<br /><button type="button" class="link" onClick=${() => { opened.value = row.run_id; }}>${t('activity.open')}</button>`}</td></tr>`)}</tbody></table></div>`}
     ${hasMore.value && html`<button type="button" class="button small" onClick=${() => load(rows.value?.at(-1)?.id)}>${t('activity.more')}</button>`}
     ${opened.value && html`<${TraceDialog} id=${opened.value} onClose=${() => { opened.value = null; }} />`}`;
