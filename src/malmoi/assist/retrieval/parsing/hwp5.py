@@ -25,6 +25,7 @@ from malmoi.assist.retrieval.parsing.hwp5styles import Styles
 from malmoi.assist.retrieval.parsing.hwp5summary import summary
 from malmoi.assist.retrieval.parsing.limits import ParseLimits
 from malmoi.assist.retrieval.parsing.numbering import Numbering
+from malmoi.assist.retrieval.parsing.paragraphs import write_paragraph
 from malmoi.assist.retrieval.parsing.writer import Writer
 from malmoi.core.errors import DocumentUnreadable, MissingExtra
 
@@ -186,13 +187,7 @@ class _Body:
     def _paragraph(self, header: Record) -> None:
         text, hanging = self._words(header)
         style = self._styles.of_paragraph(header, self._outline)
-        if text.strip():
-            number = self._numbering.next(style.number, style.number_level)
-            text = f"{number} {text}" if number else text
-            if style.heading:
-                self._writer.add("heading", text, level=style.heading)
-            else:
-                self._writer.add("list_item" if style.is_item else "paragraph", text)
+        write_paragraph(self._writer, self._numbering, style, text)
         for record in header.below:
             if record.tag == MEMO_LIST:
                 self._writer.add("note", _flow(record))

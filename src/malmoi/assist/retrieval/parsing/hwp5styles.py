@@ -2,10 +2,10 @@
 
 import re
 import struct
-from dataclasses import dataclass
 
 from malmoi.assist.retrieval.parsing.hwp5records import NUMBERING, PARA_SHAPE, STYLE, Record
 from malmoi.assist.retrieval.parsing.numbering import Level
+from malmoi.assist.retrieval.parsing.paragraphs import ParagraphStyle
 
 _OUTLINE_NAME = re.compile(r"(?:개요|outline|heading|제목)\s*(\d{1,2})$", re.I)
 _OUTLINE, _NUMBER, _BULLET = 1, 2, 3
@@ -20,16 +20,6 @@ _FORMATS = {
     8: "ganada",
     10: "chosung",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class ParagraphStyle:
-    """What a paragraph is: a heading of a level from 1 (0: none), an item; and how it is numbered."""
-
-    heading: int = 0
-    is_item: bool = False
-    number: str = ""
-    number_level: int = 0
 
 
 class Styles:

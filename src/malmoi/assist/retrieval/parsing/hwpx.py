@@ -10,6 +10,7 @@ from malmoi.assist.retrieval.parsing.archive import Archive
 from malmoi.assist.retrieval.parsing.hwpxstyles import Styles
 from malmoi.assist.retrieval.parsing.limits import ParseLimits
 from malmoi.assist.retrieval.parsing.numbering import Numbering
+from malmoi.assist.retrieval.parsing.paragraphs import write_paragraph
 from malmoi.assist.retrieval.parsing.safexml import Element, attribute, below, child, local, parse_xml
 from malmoi.assist.retrieval.parsing.writer import Writer
 from malmoi.core.errors import DocumentUnreadable
@@ -104,14 +105,7 @@ class _Body:
         words = _Words()
         words.collect(paragraph)
         style = self._styles.of_paragraph(paragraph, self._outline)
-        text = "".join(words.text)
-        if text.strip():
-            number = self._numbering.next(style.number, style.number_level)
-            text = f"{number} {text}" if number else text
-            if style.heading:
-                self._writer.add("heading", text, level=style.heading)
-            else:
-                self._writer.add("list_item" if style.is_item else "paragraph", text)
+        write_paragraph(self._writer, self._numbering, style, "".join(words.text))
         self._hanging(words)
 
     def _hanging(self, words: "_Words") -> None:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from malmoi.assist.retrieval.parsing.numbering import Level
+from malmoi.assist.retrieval.parsing.paragraphs import ParagraphStyle
 from malmoi.assist.retrieval.parsing.safexml import Element, attribute, below, local
 
 _OUTLINE_NAME = re.compile(r"(?:개요|outline|heading|제목)\s*(\d{1,2})$", re.I)
@@ -20,16 +21,6 @@ _FORMATS = {
     "HANGUL_SYLLABLE": "ganada",
     "HANGUL_JAMO": "chosung",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class ParagraphStyle:
-    """What a paragraph is: a heading of a level from 1 (0: none), an item; and how it is numbered."""
-
-    heading: int = 0
-    is_item: bool = False
-    number: str = ""
-    number_level: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from malmoi.assist.retrieval.parsing.limits import ParseLimits
 from malmoi.assist.retrieval.parsing.numbering import Numbering
 from malmoi.assist.retrieval.parsing.package import Package
+from malmoi.assist.retrieval.parsing.paragraphs import write_paragraph
 from malmoi.assist.retrieval.parsing.safexml import Element, attribute, child, local
 from malmoi.assist.retrieval.parsing.wordstyles import Styles
 from malmoi.assist.retrieval.parsing.writer import Writer
@@ -61,14 +62,7 @@ class _Body:
         notes: list[tuple[str, str]] = []
         _inline(paragraph, words, boxes, notes)
         style = self._styles.of_paragraph(paragraph)
-        text = "".join(words)
-        if text.strip():
-            number = self._numbering.next(style.number, style.number_level)
-            text = f"{number} {text}" if number else text
-            if style.heading:
-                self._writer.add("heading", text, level=style.heading)
-            else:
-                self._writer.add("list_item" if style.number else "paragraph", text)
+        write_paragraph(self._writer, self._numbering, style, "".join(words))
         for box in boxes:
             self.blocks(box)
         for kind, id_ in notes:

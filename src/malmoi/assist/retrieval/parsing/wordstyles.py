@@ -2,22 +2,13 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from malmoi.assist.retrieval.parsing.package import Package
+from malmoi.assist.retrieval.parsing.paragraphs import ParagraphStyle
 from malmoi.assist.retrieval.parsing.safexml import Element, attribute, child, local
 
 _HEADING = re.compile(r"(?:heading|제목)\s*(\d)$", re.I)
 _DEEPEST = 20  # styles that are based on each other
-
-
-@dataclass(frozen=True, slots=True)
-class ParagraphStyle:
-    """What a paragraph is. `heading`: its level from 1, or 0; `number`: the list it belongs to, or empty."""
-
-    heading: int = 0
-    number: str = ""
-    number_level: int = 0
 
 
 class Styles:
@@ -66,7 +57,7 @@ class Styles:
                     heading = _by_name(style)
                 based = child(style, "basedOn")
                 at = attribute(based, "val") or "" if based is not None else ""
-            self._known[name] = ParagraphStyle(heading or 0, *(number or ("", 0)))
+            self._known[name] = ParagraphStyle(heading or 0, False, *(number or ("", 0)))
         return self._known[name]
 
 
