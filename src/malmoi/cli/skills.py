@@ -3,7 +3,7 @@
 import asyncio
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from malmoi.assist.egress import Egress
     from malmoi.assist.skills.operation import Operation
     from malmoi.core.stage import Progress
+    from malmoi.engine.embed import E5Embedder, UseEmbedder
     from malmoi.serve.settings import ServeSettings
+    from malmoi.serve.skills.evaluation.keeping import Kept
     from malmoi.serve.skills.evaluation.queries import Query, Split
     from malmoi.serve.skills.evaluation.run import Outcome, Setting
 
@@ -116,7 +118,6 @@ async def _try(
     from malmoi.assist.skills.planning import Planner, PlanRequest, Spent
     from malmoi.assist.skills.routing import Router
     from malmoi.core.errors import UnknownName
-    from malmoi.engine.embed import UseEmbedder
 
     found, _ = find_skills(settings.home)
     known = {one.name: one for one in found}
@@ -132,7 +133,7 @@ async def _try(
             opened.append(await open_skill(one, egress=egress))
         except MalmoiError as error:
             click.echo(f"{one.name}: cannot be used: {error}", err=True)
-    embedder = UseEmbedder()
+    embedder = _embedder()
     try:
         routing = await Router(embedder.embed).route(query, opened)
         for choice in routing.choices:
@@ -180,9 +181,12 @@ async def _try(
 @click.option("--limit", type=click.IntRange(min=1), help="Only so many queries, evenly drawn.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the draws.")
 @click.option(
+    "--shown", is_flag=True, help="The queries of dev are demonstrations, as rows of a trainer's set."
+)
+@click.option(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Also write what became of each query, a JSON object a line.",
+    help="Also write what became of each query, a JSON object a line; what is there is not done again.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print figures as JSON lines.")
 @click.option("--quiet", is_flag=True, help="Show no progress.")
@@ -194,6 +198,7 @@ def evaluate(
     model: str,
     limit: int | None,
     seed: int,
+    shown: bool,
     out: Path | None,
     as_json: bool,
     quiet: bool,
@@ -207,8 +212,8 @@ def evaluate(
     model only that is measured which needs none.
     """
     from malmoi.cli.live import open_progress
-    from malmoi.core.files import write_text
     from malmoi.serve.skills.evaluation.figures import figures
+    from malmoi.serve.skills.evaluation.keeping import Kept
     from malmoi.serve.skills.evaluation.queries import load_queries
     from malmoi.serve.skills.evaluation.run import sample
 
@@ -219,11 +224,13 @@ def evaluate(
     chosen: list[Setting] = ["pair", "all"]
     if setting != "both":
         chosen = [one for one in chosen if one == setting]
+    if shown and split == "dev":
+        raise MalmoiError("the queries of dev cannot be shown and asked.", fix="Use --split test.")
+    kept = Kept(out, f"{split} {model or '-'} {'shown' if shown else '-'} {seed}")
     with open_progress(quiet) as progress:
-        outcomes = asyncio.run(_evaluate(settings, queries, chosen, model, seed, progress))
-    if out is not None:
-        lines = [json.dumps(one.to_json(), ensure_ascii=False) + "\n" for some in outcomes for one in some]
-        write_text(out, "".join(lines))
+        outcomes = asyncio.run(
+            _evaluate(settings, queries, chosen, model, seed, progress, kept, is_shown=shown)
+        )
     rows = [row for some in outcomes for row in figures(some, with_model=bool(model))]
     for row in rows:
         if as_json:
@@ -245,18 +252,21 @@ async def _evaluate(
     model: str,
     seed: int,
     progress: "Progress",
+    kept: "Kept",
+    *,
+    is_shown: bool,
 ) -> "list[list[Outcome]]":
     from contextlib import AsyncExitStack
 
     from malmoi.assist.skills.found import builtin_skills
     from malmoi.assist.skills.loading import open_skill
     from malmoi.assist.skills.routing import Router
-    from malmoi.engine.embed import UseEmbedder
     from malmoi.engine.open import open_engine
     from malmoi.engine.options import EngineOptions
     from malmoi.serve.skills.evaluation.asking import EngineModel
+    from malmoi.serve.skills.evaluation.queries import load_queries
     from malmoi.serve.skills.evaluation.run import evaluate as measure
-    from malmoi.serve.skills.evaluation.run import remembering
+    from malmoi.serve.skills.evaluation.run import remembering, shown_by
 
     async with AsyncExitStack() as stack:
         egress = _egress(settings)
@@ -266,7 +276,7 @@ async def _evaluate(
             loaded = await open_skill(one, egress=egress)
             stack.push_async_callback(loaded.close)
             opened.append(loaded)
-        embedder = UseEmbedder()
+        embedder = _embedder()
         stack.push_async_callback(embedder.close)
         asked = None
         if model:
@@ -276,14 +286,35 @@ async def _evaluate(
             await asked.check()
         router = Router(remembering(embedder.embed))
         outcomes = []
+        demonstrations = shown_by(load_queries("dev")) if is_shown else []
         for setting in chosen:
             with progress.task(f"Skills, {setting}", total=len(queries), unit="queries") as task:
+
+                def done(outcome: "Outcome", advance: "Callable[[], None]" = task.advance) -> None:
+                    kept.add(outcome)
+                    advance()
+
                 outcomes.append(
                     await measure(
-                        queries, opened, router, setting=setting, model=asked, seed=seed, on_done=task.advance
+                        queries,
+                        opened,
+                        router,
+                        setting=setting,
+                        model=asked,
+                        seed=seed,
+                        demonstrations=demonstrations,
+                        known=kept.of(setting),
+                        on_done=done,
                     )
                 )
     return outcomes
+
+
+def _embedder() -> "E5Embedder | UseEmbedder":
+    """The encoder by which a server finds operations: the better one, where it is installed."""
+    from malmoi.engine.embed import E5Embedder, UseEmbedder
+
+    return E5Embedder() if E5Embedder.is_installed() else UseEmbedder()
 
 
 def _egress(settings: "ServeSettings") -> "Egress":

@@ -23,8 +23,9 @@ from malmoi.engine import embed as engine_embed
 from malmoi.serve.skills.evaluation.asking import EngineModel
 from malmoi.serve.skills.evaluation.figures import figures
 from malmoi.serve.skills.evaluation.judging import is_right
+from malmoi.serve.skills.evaluation.keeping import Kept
 from malmoi.serve.skills.evaluation.queries import Query, load_queries
-from malmoi.serve.skills.evaluation.run import CLOCK, evaluate, sample, skills_for
+from malmoi.serve.skills.evaluation.run import CLOCK, evaluate, sample, shown_by, skills_for
 
 FOOD = {"전주 비빔밥집 찾아줘": "find", "근처 국밥집 어디 있어": "find", "냉면집 예약해줘": "book"}
 BUS = {"서울역 가는 버스 언제 와": "times", "버스표 취소해줘": "cancel"}
@@ -142,14 +143,16 @@ async def test_outcomes_say_what_was_right_and_nothing_is_called() -> None:
         asked("광합성이 뭐야", id="c"),
         asked("부산 가는 버스 언제 와", "bus.times", id="d"),
     ]
-    done: list[int] = []
-    outcomes = await evaluate(queries, opened, Router(embed), setting="all", on_done=lambda: done.append(1))
+    done: list[str] = []
+    outcomes = await evaluate(
+        queries, opened, Router(embed), setting="all", on_done=lambda outcome: done.append(outcome.id)
+    )
     assert [one.id for one in outcomes] == ["a", "b", "c", "d"]
     assert [one.found for one in outcomes] == ["food.find", "food.book", "", "bus.times"]
     assert outcomes[1].right == {"day": True}
     assert not outcomes[1].are_arguments_right
     assert outcomes[1].asks
-    assert len(done) == 4
+    assert sorted(done) == ["a", "b", "c", "d"]
     assert not any(world.calls for world in worlds)
     told = {(one.of, one.name): one.share for one in figures(outcomes, with_model=False)}
     assert told["all", "right operation"].value == 1.0
@@ -159,13 +162,47 @@ async def test_outcomes_say_what_was_right_and_nothing_is_called() -> None:
     assert ("all", "task success") not in told
 
 
+async def test_what_was_found_before_is_not_found_again(tmp_path: Path) -> None:
+    opened, _ = two()
+    queries = [asked("광주 국밥집 찾아줘", "food.find", id="a"), asked("광합성이 뭐야", id="c")]
+    kept = Kept(tmp_path / "out.jsonl", "test -")
+    first = await evaluate(queries[:1], opened, Router(embed), setting="all", on_done=kept.add)
+    again = Kept(tmp_path / "out.jsonl", "test -")
+    assert again.of("all") == {"a": first[0]}
+    assert again.of("pair") == {}
+    changed = {"a": replace(first[0], found="food.book")}
+    outcomes = await evaluate(queries, opened, Router(embed), setting="all", known=changed, on_done=again.add)
+    assert [one.found for one in outcomes] == ["food.book", ""]
+    assert len((tmp_path / "out.jsonl").read_text("utf-8").splitlines()) == 2
+    with pytest.raises(InvalidInput, match="another evaluation"):
+        Kept(tmp_path / "out.jsonl", "test standard")
+    (tmp_path / "out.jsonl").write_text("{}\n", "utf-8")
+    with pytest.raises(InvalidInput, match=r"out\.jsonl:1: this is no outcome"):
+        Kept(tmp_path / "out.jsonl", "test -")
+
+
+async def test_queries_of_an_author_are_demonstrations() -> None:
+    opened, _ = two()
+    shown = shown_by(
+        [
+            asked("밥 먹을 데 없나", "food.find", id="a"),
+            asked("그걸로", "food.find", id="b", kind="follow"),
+            asked("졸려", id="c"),
+        ]
+    )
+    assert [(one.query, one.skill) for one in shown] == [("밥 먹을 데 없나", "food"), ("졸려", "")]
+    asked_again = [asked("밥 먹을 데 없나", "food.find", id="d")]
+    outcomes = await evaluate(asked_again, opened, Router(embed), setting="all", demonstrations=shown)
+    assert outcomes[0].is_operation_right
+
+
 async def test_a_model_reads_arguments_and_the_task_is_done_or_asked_for() -> None:
     opened, worlds = two()
     queries = [
         asked("내일 냉면집 예약해줘", "food.book", id="a", arguments={"day": "2026-11-21", "name": "냉면"}),
         asked("냉면집 예약해줘", "food.book", id="b", needs_question=True),
     ]
-    model = Model(answers=[{"name": "냉면집"}, {"name": None, "day": None}])
+    model = Model(answers=[{"name": None, "day": None}, {"name": "냉면집"}])  # in the order that is drawn
     router = Router(embed, weights=replace(load_weights(), sure=0.0))  # the model chooses no operation
     outcomes = await evaluate(queries, opened, router, setting="pair", model=model)
     told = {(one.of, one.name): one.share.value for one in figures(outcomes, with_model=True)}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from malmoi.assist.skills.routing.ngrams import letter_vectors
-from malmoi.serve.documents.embedding import Embedding, NoEmbedder
+from malmoi.serve.documents.embedding import ALIKE, SEARCH, Embedding, NoEmbedder, search_embedder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -14,21 +15,38 @@ if TYPE_CHECKING:
 
     from malmoi.serve.engines import EnginePool
 
+_KEPT = 8000  # texts whose vectors are kept: the examples of skills are the same in every index
+
 
 class RoutingVectors:
     """Embeds queries and examples, unmetered: they are short, and routing is the server's own work.
 
     Args:
         engines: the models of the server.
-        name: of the one that embeds; empty: the usual one.
+        name: of the one that embeds; empty: the usual one. In the place of the one that tells how alike texts
+            are, the one for search is taken where it is installed: it finds operations better.
     """
 
     def __init__(self, engines: EnginePool, name: str) -> None:
-        self._embed = Embedding(engines, name)
+        self._embed = Embedding(engines, search_embedder(SEARCH) if name == ALIKE else name)
+        self._known: OrderedDict[str, NDArray[np.float32]] = OrderedDict()
 
     async def __call__(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """One unit vector a text, (N, D)."""
-        try:
-            return await self._embed(texts)
-        except NoEmbedder:
-            return letter_vectors(texts)
+        import numpy as np
+
+        new = [text for text in dict.fromkeys(texts) if text not in self._known]
+        made: dict[str, NDArray[np.float32]] = {}
+        if new:
+            try:
+                made = dict(zip(new, await self._embed(new), strict=True))
+            except NoEmbedder:
+                return letter_vectors(texts)
+        found = np.stack([made[text] if text in made else self._known[text] for text in texts])
+        for text in texts:
+            if text in made:
+                self._known[text] = made[text]
+            self._known.move_to_end(text)
+        while len(self._known) > _KEPT:
+            self._known.popitem(last=False)
+        return found

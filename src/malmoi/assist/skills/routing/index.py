@@ -67,6 +67,7 @@ class Index:
     labels: list[Label]
     names: list[str]
     weights: Weights
+    mean: NDArray[np.float32]
     vectors: NDArray[np.float32]
     letters: NDArray[np.float32]
     rare: NDArray[np.float32]
@@ -76,7 +77,7 @@ class Index:
     def kernel(self, vector: NDArray[np.float32], text: str) -> NDArray[np.float32]:
         """The likeness of a query with each example."""
         letters = unit(gram_counts([text]) * self.rare)[0]
-        sense = np.maximum(self.vectors @ vector, 0)
+        sense = np.maximum(self.vectors @ unit((vector - self.mean)[None])[0], 0)
         likeness: NDArray[np.float32] = self.weights.sense * sense + (1 - self.weights.sense) * (
             self.letters @ letters
         )
@@ -106,7 +107,7 @@ async def build_index(
     skills: Sequence[LoadedSkill],
     embed: Embed,
     *,
-    weights: Weights,
+    weights: Weights | None = None,
     demonstrations: Sequence[Demonstration] = (),
 ) -> Index:
     """The index of some skills.
@@ -114,7 +115,7 @@ async def build_index(
     Args:
         skills: all that a query may be for.
         embed: unit-length vectors of texts.
-        weights: of the kernel.
+        weights: of the kernel; None: those that were fitted for the encoder.
         demonstrations: further examples, also of queries for none; those of other skills are left out.
     """
     names = [one.name for one in skills]
@@ -154,11 +155,15 @@ async def index_of(
         names: what an example may be for.
         labels: what examples may be for within a name; may be empty.
         embed: unit-length vectors of texts.
-        weights: of the kernel; None: those of this package.
+        weights: of the kernel; None: those that were fitted for the encoder.
     """
-    weights = weights if weights is not None else load_weights()
     texts = [one.query for one in shown]
     vectors = await embed(texts)
+    weights = weights if weights is not None else load_weights(vectors.shape[1])
+    mean = np.zeros_like(vectors[0])
+    if weights.centred:
+        mean = vectors.mean(axis=0)
+        vectors = unit(vectors - mean)
     counts = gram_counts(texts)
     rare = rarity(counts)
     letters = unit(counts * rare)
@@ -169,7 +174,7 @@ async def index_of(
         if one.operation:
             goals[row, len(names) + 1 + labels.index(Label(one.skill, one.operation))] = 1.0
     inverse = np.linalg.inv(kernel.astype(np.float64) + weights.ridge * np.eye(len(shown)))
-    return Index(shown, labels, names, weights, vectors, letters, rare, inverse, goals)
+    return Index(shown, labels, names, weights, mean, vectors, letters, rare, inverse, goals)
 
 
 def none_queries() -> list[str]:

@@ -111,12 +111,12 @@ class Router:
 
     Args:
         embed: unit-length vectors of texts.
-        weights: none: those of this package.
+        weights: none: those of this package, for the encoder.
     """
 
     def __init__(self, embed: Embed, *, weights: Weights | None = None) -> None:
         self._embed = embed
-        self._weights = weights if weights is not None else load_weights()
+        self._weights = weights
         lines = files(__package__).joinpath("back.txt").read_text(encoding="utf-8").splitlines()
         words = "|".join(line for line in lines if line and not line.startswith("#"))
         self._points_back = re.compile(words, re.IGNORECASE)
@@ -138,11 +138,11 @@ class Router:
             demonstrations: what people have shown, for all skills.
             before: earlier queries of the conversation, oldest first.
         """
-        threshold = self._weights.threshold
         text = query.strip()[:_LONGEST]
         if not skills or not text:
-            return Routing(None, threshold, (), text)
+            return Routing(None, load_weights().threshold, (), text)
         index = await self.index(skills, demonstrations)
+        threshold = index.weights.threshold
         previous = before[-1] if before else None
         follows = previous is not None and previous.skill in {one.name for one in skills}
         texts = [text]
@@ -173,7 +173,7 @@ class Router:
             labels = [label for label in index.labels if label.skill == chosen.skill]
             shown = (demonstrations_of(index, label, scored.likeness) for label in labels)
             nearest = tuple(one for some in shown for one in some)
-        is_sure = best.share >= self._weights.sure
+        is_sure = best.share >= index.weights.sure
         return Routing(chosen, threshold, choices, texts[number], nearest, is_sure)
 
     def _choices(self, index: Index, scored: Scores, exact: Demonstration | None) -> tuple[Choice, ...]:
@@ -182,9 +182,9 @@ class Router:
         for skill, margin in scored.skills.items():
             labels = [label for label in index.labels if label.skill == skill]
             values = np.array([scored.operations[label] for label in labels])
-            shares = np.exp((values - values.max(initial=0.0)) * self._weights.slope)
+            shares = np.exp((values - values.max(initial=0.0)) * index.weights.slope)
             shares = shares / max(shares.sum(), 1e-12)
-            probability = self._weights.probability(margin)
+            probability = index.weights.probability(margin)
             for label, share in zip(labels, shares.tolist(), strict=True):
                 if exact is not None and exact.operation and exact.skill == skill:
                     share = 1.0 if exact.operation == label.operation else 0.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import asdict, dataclass, replace
@@ -13,7 +14,7 @@ import numpy as np
 
 from malmoi.assist.skills.limits import SkillLimits
 from malmoi.assist.skills.planning.reading import read_arguments
-from malmoi.assist.skills.routing import Before, Embed, Router, Routing
+from malmoi.assist.skills.routing import Before, Demonstration, Embed, Router, Routing
 from malmoi.assist.skills.running import RunRequest, SkillRunner
 from malmoi.assist.skills.running.events import Planned, Routed
 from malmoi.core.errors import SkillUnavailable
@@ -56,6 +57,7 @@ class Outcome:
         is_valid: whether the arguments are complete and fit the schema.
         asks: whether the person would be asked.
         needs_question: whether the person has to be asked.
+        seconds: that routing and planning took.
     """
 
     id: str
@@ -73,6 +75,7 @@ class Outcome:
     is_valid: bool
     asks: bool
     needs_question: bool
+    seconds: float = 0.0
 
     @property
     def is_skill_right(self) -> bool:
@@ -99,6 +102,11 @@ class Outcome:
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
         return asdict(self)
+
+    @classmethod
+    def from_json(cls, told: Mapping[str, Any]) -> Outcome:
+        """The outcome that `to_json` has told of."""
+        return cls(**{**told, "on": tuple(told["on"])})
 
 
 class _NeverCalled:
@@ -151,10 +159,10 @@ def skills_for(
     return tuple(sorted(on))
 
 
-def sample(queries: Sequence[Query], limit: int, *, seed: int = 0) -> list[Query]:
-    """So many queries in their order, drawn evenly."""
+def sample(queries: Sequence[Query], limit: int, *, seed: int = 0, in_order: bool = True) -> list[Query]:
+    """So many queries, drawn evenly; in their order, or as they were drawn."""
     drawn = random.Random(seed).sample(range(len(queries)), min(limit, len(queries)))  # noqa: S311
-    return [queries[number] for number in sorted(drawn)]
+    return [queries[number] for number in (sorted(drawn) if in_order else drawn)]
 
 
 def remembering(embed: Embed) -> Embed:
@@ -178,9 +186,13 @@ async def evaluate(
     setting: Setting,
     model: SkillModel | None = None,
     seed: int = 0,
-    on_done: Callable[[], None] = lambda: None,
+    demonstrations: Sequence[Demonstration] = (),
+    known: Mapping[str, Outcome] | None = None,
+    on_done: Callable[[Outcome], None] = lambda _: None,
 ) -> list[Outcome]:
     """The outcomes of queries, in their order.
+
+    Queries are worked on in a drawn order, so that what is done when a run is broken off is a fair sample.
 
     Args:
         queries: whose skills are all among `skills`.
@@ -189,23 +201,41 @@ async def evaluate(
         setting: which skills are on.
         model: chooses operations where the router is not sure, and reads arguments; None: neither is done.
         seed: of the draws.
-        on_done: called after each query.
+        demonstrations: that people have shown, such as rows of a trainer's set.
+        known: outcomes by id that need not be found again.
+        on_done: called with each outcome.
     """
     domains = {one.name: one.skill.manifest.domain for one in skills}
     silent = {one.name: replace(one, provider=_NeverCalled(one.operations, one.provider)) for one in skills}
     runner = SkillRunner(router, _NoApprovals(), limits=replace(_LONG, skills=max(2, len(skills))))
     on = {one.id: skills_for(one, domains, setting, seed=seed) for one in queries}
-    found: dict[str, Outcome] = {}
-    for query in sorted(queries, key=lambda one: (on[one.id], one.id)):  # one index after another
-        chosen = [silent[name] for name in on[query.id]]
-        routing, plan = await _planned(runner, query, chosen, model)
-        found[query.id] = judge(query, routing, plan, setting=setting, skills=chosen)
-        on_done()
+    found: dict[str, Outcome] = dict(known or {})
+    for query in sample(queries, len(queries), seed=seed, in_order=False):
+        if query.id not in found:
+            began = time.monotonic()
+            chosen = [silent[name] for name in on[query.id]]
+            routing, plan = await _planned(runner, query, chosen, model, demonstrations)
+            outcome = judge(query, routing, plan, setting=setting, skills=chosen)
+            found[query.id] = replace(outcome, seconds=round(time.monotonic() - began, 2))
+        on_done(found[query.id])
     return [found[one.id] for one in queries]
 
 
+def shown_by(queries: Sequence[Query]) -> list[Demonstration]:
+    """What the author of queries would show in a trainer: each query with what is right for it."""
+    return [
+        Demonstration(one.query, one.skill or "", one.operation or "", one.arguments or None)
+        for one in queries
+        if one.kind != "follow"  # understood only with what was said before
+    ]
+
+
 async def _planned(
-    runner: SkillRunner, query: Query, skills: Sequence[LoadedSkill], model: SkillModel | None
+    runner: SkillRunner,
+    query: Query,
+    skills: Sequence[LoadedSkill],
+    model: SkillModel | None,
+    demonstrations: Sequence[Demonstration],
 ) -> tuple[Routing, Plan | None]:
     """The way of a query and its first plan; the run is ended before anything is called."""
     request = RunRequest(
@@ -218,7 +248,8 @@ async def _planned(
         model=model,
         credentials={one.name: dict.fromkeys(one.auth.needs(), "none") for one in skills},
         turns=tuple(Message(role, text) for role, text in query.turns),
-        before=await _before(runner.router, query, skills),
+        before=await _before(runner.router, query, skills, demonstrations),
+        demonstrations=demonstrations,
     )
     first: Routing | None = None
     async with aclosing(runner.run(request)) as events:
@@ -230,12 +261,15 @@ async def _planned(
     return first or Routing(None, 0.0, (), query.query), None
 
 
-async def _before(router: Router, query: Query, skills: Sequence[LoadedSkill]) -> tuple[Before, ...]:
+async def _before(
+    router: Router, query: Query, skills: Sequence[LoadedSkill], demonstrations: Sequence[Demonstration]
+) -> tuple[Before, ...]:
     """What the router itself makes of the queries before this one."""
     before: list[Before] = []
     for role, text in query.turns:
         if role == "user":
-            choice = (await router.route(text, skills, before=before)).choice
+            routing = await router.route(text, skills, before=before, demonstrations=demonstrations)
+            choice = routing.choice
             before.append(Before(text, choice.skill, choice.operation) if choice else Before(text))
     return tuple(before)
 
