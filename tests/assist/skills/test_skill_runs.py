@@ -86,7 +86,7 @@ async def test_the_model_fills_in_what_is_left_and_tells_what_has_no_words() -> 
     assert world.calls[0][:2] == ("find", {"name": "전주"})
     assert text(events).strip() == "한옥 카페가 있습니다."
     schema = model.samplings[0].json_schema
-    assert schema["required"] == ["name", "most"]
+    assert schema["required"] == ["name"]  # no number is said that `most` could be
     assert {"type": "null"} in schema["properties"]["name"]["anyOf"]
     # The result is a turn of a tool, which the guard fences; it is not in the system prompt.
     last = model.chats[-1].messages
@@ -144,10 +144,9 @@ async def test_what_a_plan_lacks_is_looked_up_first() -> None:
     world.results["search"] = Result(data={"cars": [{"id": "K-5", "name": "아반떼"}]})
     model = Model(
         [
-            {"car_id": None, "day": None},
+            {"car_id": None},
             {"operation": "search"},
-            {"day": None},
-            {"car_id": "K-5", "day": None},
+            {"car_id": "K-5"},
         ]
     )
     events = await run(runner(), "제주에서 아반떼 예약해줘", loaded, model=model)
@@ -234,7 +233,7 @@ async def test_a_model_that_fails_leaves_a_question() -> None:
 async def test_the_model_only_adds_where_it_is_wanted() -> None:
     loaded, world = cars()
     world.results["search"] = Result(data=[1], text="2대, 35,000원.")
-    model = Model([{"day": None}, "더 궁금한 점이 있나요?"])
+    model = Model(["더 궁금한 점이 있나요?"])
     events = await run(runner(), "제주에서 렌터카 찾아줘", loaded, model=model, always_tell=True)
     assert text(events).startswith("2대, 35,000원.\n\n더 궁금한")
     assert "2대, 35,000원." in model.chats[-1].messages[0].content

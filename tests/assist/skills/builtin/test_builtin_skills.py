@@ -51,8 +51,8 @@ async def test_has_operations_titles_effects_and_examples(name):
         assert {one.name for one in loaded.operations if one.effect == "write"} == WRITES.get(name, set())
         for example in loaded.skill.manifest.examples:
             assert example.operation is not None
-            assert example.arguments is not None
-            check_arguments(loaded.operation(example.operation), example.arguments)
+            if example.arguments is not None:  # some show only what a query is for
+                check_arguments(loaded.operation(example.operation), example.arguments)
             counts[example.operation] += 1
         assert min(counts.values()) >= 8
     finally:

@@ -257,7 +257,8 @@ async def test_has_examples_that_fit_the_operations(name, egress):
     skill = await opened(name, egress)
     counts = dict.fromkeys((operation.name for operation in skill.operations), 0)
     for example in skill.skill.manifest.examples:
-        check_arguments(skill.operation(example.operation), example.arguments)
+        if example.arguments is not None:  # some show only what a query is for
+            check_arguments(skill.operation(example.operation), example.arguments)
         counts[example.operation] += 1
     assert min(counts.values()) >= 8
 

@@ -43,6 +43,8 @@ _KEPT = frozenset(
         "x-malmoi-words",
         "x-malmoi-unit",
         "x-malmoi-form",
+        "x-malmoi-near",
+        "x-malmoi-alone",
     ]
 )
 _NESTED = ("items", "additionalProperties", "not")

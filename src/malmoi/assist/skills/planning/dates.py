@@ -21,7 +21,7 @@ _MAX_DAYS = 3650
 
 def find_dates(text: str, now: datetime) -> list[Value]:
     """Every date that a text names."""
-    found: list[Value] = []
+    found: list[Value] = _joined(text, now.date())
     for pattern, read in _dates():
         for match in pattern.finditer(text):
             day = read(match, now.date())
@@ -54,6 +54,7 @@ def find_spans(text: str) -> list[Value]:
     both = r"\d{1,2}\s*박\s*(\d{1,2})\s*일"
     table: list[tuple[str, str, Callable[[str], int]]] = [
         (both, "nights", int),
+        (rf"({words.pattern('lengths')})", "days", lambda word: int(words.of("lengths")[word.lower()])),
         (named, "days", lambda word: int(words.of("spans")[word])),
         (counted, "days", int),
         (nights, "nights", lambda count: int(count) + 1),
@@ -61,8 +62,40 @@ def find_spans(text: str) -> list[Value]:
     return [
         Value("days", read(match[1]), match.start(), match.end(), unit=unit)
         for pattern, unit, read in table
-        for match in re.finditer(pattern, text)
+        for match in re.finditer(pattern, text, re.IGNORECASE)
     ]
+
+
+def _joined(text: str, today: date) -> list[Value]:
+    """Two days of one month, which is told once ("12월 5~7일", "Dec 24 to 26"), and days with a name."""
+    words = load_words()
+    found: list[Value] = []
+    for match in _pairs().finditer(text):
+        name = match["name"]
+        month = int(match["m"] or match["m2"] or words.of("months")[name.lower()])
+        for part in ("d", "e"):
+            day = _coming(today, month, int(match[part]))
+            if day is not None:
+                found.append(Value("date", day.isoformat(), match.start(part), match.end(part)))
+    for match in re.finditer(words.pattern("feasts"), text, re.IGNORECASE):
+        month, day_of_month = words.of("feasts")[match[0].lower()]
+        day = _coming(today, month, day_of_month)
+        if day is not None:
+            found.append(Value("date", day.isoformat(), match.start(), match.end()))
+    return found
+
+
+@lru_cache
+def _pairs() -> re.Pattern[str]:
+    months = load_words().pattern("months")
+    nth, to = r"(?:st|nd|rd|th)?", r"\s*(?:to|through|until|till|and|[-–~])\s*(?:the\s+)?"
+    return re.compile(
+        r"(?:(?<!\d)(?P<m>\d{1,2})\s*월\s*(?=\d{1,2}\s*[~-])"
+        r"|(?<![\d/])(?P<m2>\d{1,2})/(?=\d{1,2}\s*~\s*\d{1,2}(?![\d/]))"
+        rf"|(?P<name>{months})\.?\s+(?=\d{{1,2}}{nth}{to}\d))"
+        rf"(?P<d>\d{{1,2}}){nth}{to}(?P<e>\d{{1,2}})(?![\d:월])(?!\s*(?:am|pm))",
+        re.IGNORECASE,
+    )
 
 
 @lru_cache
@@ -80,6 +113,8 @@ def _dates() -> list[tuple[re.Pattern[str], Callable[[re.Match[str], date], date
         (r"(?<![\d/.-])(?P<m>\d{1,2})/(?P<d>\d{1,2})(?![\d/])", _month_day),
         (rf"(?P<name>{months})\.?\s+(?P<d>\d{{1,2}}){nth}{year}(?!\d)", _full_name),
         (rf"(?P<d>\d{{1,2}}){nth}\s+(?:of\s+)?(?P<name>{months}){year}", _full_name),
+        (rf"(?P<month>{words.pattern('months_from_now')})\s*(?P<d>\d{{1,2}})\s*일", _month_from_now),
+        (rf"(?P<d>\d{{1,2}}){nth}\s+of\s+(?P<month>{words.pattern('months_from_now')})", _month_from_now),
         (rf"(?P<week>{weeks})\s*(?:주)?\s*(?P<name>{weekdays}|주말|\bweekend\b)", _in_week),
         (r"(?<![가-힣])(?P<name>주말)|\b(?P<end>weekend)\b", _weekend),
         (rf"(?P<word>{days})", _word),
@@ -88,7 +123,7 @@ def _dates() -> list[tuple[re.Pattern[str], Callable[[re.Match[str], date], date
         (rf"\bin\s+(?P<n>{number})\s+(?P<unit>days?|weeks?|months?)", lambda m, t: _ahead(m, t, 1)),
         (rf"(?P<span>{spans})\s*(?:뒤|후)", _span_ahead),
         (rf"(?P<name>{weekdays})", _next_weekday),
-        (rf"{bare}(?=[\s에부까이,~.날의]|$)", _day),
+        (rf"{bare}(?=[\s에부까이,~.날의로]|$)", _day),
     ]
     return [(re.compile(pattern, re.IGNORECASE), read) for pattern, read in table]
 
@@ -106,6 +141,13 @@ def _full(match: re.Match[str], today: date) -> date | None:
 
 def _month_day(match: re.Match[str], today: date) -> date | None:
     return _coming(today, int(match["m"]), int(match["d"]))
+
+
+def _month_from_now(match: re.Match[str], today: date) -> date | None:
+    months = today.year * 12 + today.month - 1
+    months += int(load_words().of("months_from_now")[match["month"].lower()])
+    year, month = divmod(months, 12)
+    return _made(year, month + 1, int(match["d"]))
 
 
 def _full_name(match: re.Match[str], today: date) -> date | None:

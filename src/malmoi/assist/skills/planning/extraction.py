@@ -1,6 +1,8 @@
 """Everything that a query says in so many words: dates, times, numbers, addresses, what is in quotes."""
 
+import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -39,6 +41,23 @@ class Found:
     def of(self, kind: ValueKind) -> list[Value]:
         """The values of one kind."""
         return [value for value in self.values if value.kind == kind]
+
+    def besides(self, arguments: Mapping[str, object]) -> "Found":
+        """What is left when some arguments have taken their values."""
+        told = set(re.findall(r"[\d.:-]+", json.dumps(list(arguments.values()), default=str)))
+        whole = " ".join(sorted(told))
+
+        def is_left(value: Value) -> bool:
+            return str(value.value) not in told and not (value.kind == "date" and str(value.value) in whole)
+
+        if self.range is not None and all(day in whole for day in self.range):
+            return Found(
+                tuple(one for one in self.values if one.kind not in ("date", "days") and is_left(one)), None
+            )
+        periods = tuple(one for one in self.periods if str(one.value)[:10] not in whole)
+        return Found(
+            tuple(filter(is_left, self.values)), self.range, periods, tuple(filter(is_left, self.minutes))
+        )
 
 
 def extract(text: str, now: datetime) -> Found:
@@ -89,9 +108,14 @@ def _range(text: str, values: list[Value]) -> tuple[str, str] | None:
         start = date.fromisoformat(str(dates[0].value))
         # Two nights end two days later; three days as well.
         return start.isoformat(), (start + timedelta(days=int(spans[0].value) - 1)).isoformat()
-    if len(dates) == 2:
-        pair = sorted(str(value.value) for value in dates)
-        return pair[0], pair[1]
+    distinct = list(dict.fromkeys(str(value.value) for value in dates))
+    if len(distinct) == 2:
+        begins, ends = distinct
+        told = text[dates[-1].start : dates[-1].end]
+        if ends < begins and _WEEKDAY.search(told):  # "next Wednesday ... that Saturday": the one after it
+            weeks = -((date.fromisoformat(ends) - date.fromisoformat(begins)).days // 7)
+            ends = (date.fromisoformat(ends) + timedelta(weeks=weeks)).isoformat()
+        return (begins, ends) if begins <= ends else (ends, begins)
     return None
 
 

@@ -15,6 +15,8 @@ _DOCUMENT = re.compile(r"^(document|document_id|file|file_id)$", re.IGNORECASE)
 _ID = re.compile(r"_(?:id|uid|uuid|number|no)$", re.IGNORECASE)
 _PRICES = frozenset({"price", "cost", "fee", "rate", "per", "amount"})
 _PARTICLES = re.compile(r"[가-힣]")
+_FROM = frozenset({"start", "from", "origin", "source"})
+_TO = frozenset({"goal", "to", "destination", "target", "end"})
 _BEFORE_QUOTES = 14  # characters between a quotation and the word that says what it is
 
 
@@ -51,6 +53,7 @@ def fill(
             arguments[names[0]] = values[0].value
     arguments |= _addresses(properties, required, found)
     arguments |= _numbers(properties, found, arguments, query)
+    arguments |= _ways(properties, required, query)
     arguments |= _quotations(properties, required, query, found, arguments)
     for name in properties:
         if _DOCUMENT.match(name):
@@ -109,6 +112,8 @@ def _enums(properties: Mapping[str, Any], query: str) -> Iterator[tuple[str, Any
             if isinstance(value, str)
         }
         hits = [value for value, own in said.items() if own]
+        if len(hits) > 1:  # "any vans": what is meant where nothing is said counts last
+            hits = [value for value in hits if value != schema.get("default")]
         # "소형 SUV" names "SUV" as well, "다음 소수" names "소수": the longer one is meant.
         hits = [
             one
@@ -154,6 +159,11 @@ def _id(
     if len(own) == 1 and not (thing is not None and own[0].isdigit() and ordinal(query) is not None):
         around = next((turn for turn in reversed(turns) if own[0] in turn), "")
         return {needed[0]: own[0]}, around
+    if len(own) == 2 and len(names) == 2 and own[0].count("-") != own[1].count("-"):
+        # Things of a catalogue have names of parts; what is the caller's own has a number.
+        plain, parted = sorted(own, key=lambda one: one.count("-"))
+        other = next(name for name in names if name != needed[0])
+        return {needed[0]: plain, other: parted}, ""
     if own and not own[0].isdigit():
         return {}, ""
     if thing is None:
@@ -178,7 +188,8 @@ def _names(query: str, word: str) -> bool:
         return False
     if _PARTICLES.search(word):
         spaced = r"\s?".join(re.escape(part) for part in word.split())
-        return re.search(rf"(?<![가-힣]){spaced}", query) is not None
+        # A particle may stand before it where blanks are left out: "2027은소수야".
+        return re.search(rf"(?:(?<![가-힣])|(?<=\d[은는이가을를의])){spaced}", query) is not None
     plain = word.replace("_", " ")
     return re.search(rf"(?<![A-Za-z0-9]){re.escape(plain)}(?![A-Za-z0-9])", query, re.IGNORECASE) is not None
 
@@ -248,6 +259,23 @@ def _counts(name: str, schema: Mapping[str, Any], unit: str, words: Sequence[str
         return unit == "pieces"
     plural = [word for word in words if word.isascii() and word.endswith("s")]
     return unit in parts or any(word in parts for word in plural)
+
+
+def _ways(properties: Mapping[str, Any], required: Sequence[str], query: str) -> dict[str, Any]:
+    """From where to where, between what and what; and names beside words that say whose they are."""
+    arguments: dict[str, Any] = {}
+    names = [one for one in required if _kind(properties.get(one)) == "string" and one in _FROM | _TO]
+    if len(names) == 2 and names[0] in _FROM and names[1] in _TO and not form_of(properties[names[0]]):
+        for pattern in load_words().of("ways"):
+            if match := re.search(pattern, query, re.IGNORECASE):
+                arguments |= {names[0]: match[1].strip(), names[1]: match[2].strip()}
+                break
+    for name, patterns in load_words().of("named").items():
+        if name in properties and not form_of(properties[name]) and _kind(properties[name]) == "string":
+            found = [match[1].strip() for one in patterns for match in re.finditer(one, query)]
+            if len(dict.fromkeys(found)) == 1:
+                arguments[name] = found[0]
+    return arguments
 
 
 def _quotations(

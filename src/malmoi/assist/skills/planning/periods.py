@@ -33,6 +33,9 @@ def find_month_ends(text: str, now: datetime) -> list[Value]:
     """The last day of a month: "이달 말까지", "월말"."""
     words = load_words()
     found: list[Value] = []
+    for match in re.finditer(words.pattern("year_ends"), text, re.IGNORECASE):
+        year = now.year + int(words.of("year_ends")[match[0].lower()])
+        found.append(Value("date", date(year, 12, 31).isoformat(), match.start(), match.end()))
     for match in re.finditer(words.pattern("month_ends"), text, re.IGNORECASE):
         months = now.year * 12 + now.month - 1 + int(words.of("month_ends")[match[0].lower()])
         year, month = divmod(months, 12)
@@ -70,7 +73,10 @@ def _first_of(match: re.Match[str], today: date) -> date:
         return date(year, month + 1, 1)
     number = int(match["m"]) if match["m"] else int(words.of("months")[match["name"].lower()])
     year = today.year + int(words.of("years_from_now").get((match["year"] or "").lower(), 0))
-    if not match["year"] and number < today.month:
+    told = match["y"] or match["behind"]
+    if told:
+        year = int(told)
+    elif not match["year"] and number < today.month:
         year += 1
     return date(year, number, 1)
 
@@ -97,8 +103,8 @@ def _months() -> re.Pattern[str]:
     years, months = words.pattern("years_from_now"), words.pattern("months")
     return re.compile(
         rf"(?P<from>{words.pattern('months_from_now')})(?!\s*(?:\d|말|초))"
-        rf"|(?:(?P<year>{years})\s*)?(?:(?<!\d)(?P<m>1[0-2]|[1-9])\s*월(?!\s*\d)(?!\s*말)"
-        rf"|(?P<name>(?!may\b){months})(?!\.?\s*\d))",
+        rf"|(?:(?P<year>{years})\s*|(?P<y>20\d\d)\s*년\s*)?(?:(?<!\d)(?P<m>1[0-2]|[1-9])\s*월(?!\s*\d)(?!\s*말)"
+        rf"|(?P<name>(?!may\b){months})(?!\.?\s*\d{{1,2}}(?!\d))(?:,?\s+(?P<behind>20\d\d))?)",
         re.IGNORECASE,
     )
 

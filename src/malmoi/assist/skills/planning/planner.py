@@ -28,6 +28,8 @@ from malmoi.engine.base import Sampling
 
 ArgumentSource: TypeAlias = Literal["query", "model", "demonstration"]
 _ANSWER_TOKENS = 400
+_DESCRIPTION = 400  # characters of an operation's description
+_SHOWN_EXAMPLES = 2  # demonstrations of an operation in a prompt; each costs a small machine seconds
 _SHOWN_TURNS = 4
 _TURN = 600  # characters of an earlier turn
 _MUST_BE_SHOWN = re.compile(r"(^|_)(id|uid|uuid|email|url|reference)$", re.IGNORECASE)
@@ -133,15 +135,17 @@ class Planner:
         if shown is not None:
             sources: dict[str, ArgumentSource] = dict.fromkeys(shown, "demonstration")
             return _checked(skill, operation, request.language, dict(shown), sources)
-        found, arguments = self._filled(skill, operation, request)
+        found, arguments, is_read = self._filled(skill, operation, request)
         sources = dict.fromkeys(arguments, "query")
         required = operation.parameters.get("required", ())
-        said = _said(request)
+        said, spare = _said(request), found.besides(arguments)
         left = {
             name: schema
             for name, schema in operation.parameters.get("properties", {}).items()
-            if name not in arguments and may_be_said(name, schema, said, found, is_required=name in required)
+            if name not in arguments and may_be_said(name, schema, said, spare, is_required=name in required)
         }
+        if is_read and all(name in arguments for name in required):
+            left = {}  # a skill that reads what it needs reads the rest as well
         if left and self.model is not None:
             told = await self._ask_model(self.model, skill, operation, request, found, arguments, left)
             for name, value in told.items():
@@ -162,19 +166,19 @@ class Planner:
         """
         if self.model is None or len(operations) < 2:
             return None
-        told = "\n".join(f"- {name}: {_first_line(one.description)}" for name, one in operations.items())
+        shown = {one.operation: f' (such as "{one.query[:80]}")' for one in reversed(request.demonstrations)}
+        told = "\n".join(
+            f"- {name}: {_first_line(one.description)[:120]}{shown.get(name, '')}"
+            for name, one in operations.items()
+        )
         schema = {
             "type": "object",
             "properties": {"operation": {"type": "string", "enum": [*operations]}},
             "required": ["operation"],
             "additionalProperties": False,
         }
-        messages = [Message("system", prompt("choose").replace("{operations}", told))]
-        for one in request.demonstrations:
-            if one.operation in operations:
-                messages.append(Message("user", one.query))
-                messages.append(Message("assistant", json.dumps({"operation": one.operation})))
-        chat = Chat((*messages, *conversation(request)), thinking=False)
+        system = Message("system", prompt("choose").replace("{operations}", told))
+        chat = Chat((system, *conversation(request)), thinking=False)
         name = (await self._json(self.model, chat, schema, 60)).get("operation")
         return name if isinstance(name, str) and name in operations else None
 
@@ -204,14 +208,18 @@ class Planner:
 
     def _filled(
         self, skill: LoadedSkill, operation: Operation, request: PlanRequest
-    ) -> tuple[Found, dict[str, Any]]:
-        """What the query says, and the arguments that are sure; with the query before where need be."""
+    ) -> tuple[Found, dict[str, Any], bool]:
+        """What the query says, the arguments that are sure, and whether the skill itself has read some.
+
+        The query before is read as well where this one is understood only with it.
+        """
         found = self._extracted(request.query, request.now)
         shown = [message.content for message in request.turns if message.role == "assistant"]
         arguments = fill(operation, request.query, found, request.now, request.documents, shown)
-        arguments |= read_arguments(skill.provider, operation.name, request.query, request.now)
+        own = read_arguments(skill.provider, operation.name, request.query, request.now)
+        arguments |= own
         if not request.earlier:
-            return found, arguments
+            return found, arguments, bool(own)
         before = self._extracted(request.earlier, request.now)
         earlier = fill(operation, request.earlier, before, request.now, request.documents)
         earlier |= read_arguments(skill.provider, operation.name, request.earlier, request.now)
@@ -221,7 +229,7 @@ class Planner:
             (*before.periods, *found.periods),
             (*before.minutes, *found.minutes),
         )
-        return both, earlier | arguments
+        return both, earlier | arguments, bool(own)
 
     def _extracted(self, text: str, now: datetime) -> Found:
         if text not in self._found:
@@ -239,13 +247,14 @@ class Planner:
         left: Mapping[str, Any],
     ) -> dict[str, Any]:
         required = operation.parameters.get("required", [])
+        # What is the same from one query to the next stands first: engines keep what they have read of it.
         system = (
             prompt("arguments")
-            .replace("{now}", request.now.strftime("%Y-%m-%d %H:%M"))
-            .replace("{weekday}", _WEEKDAYS[request.now.weekday()])
             .replace("{operation}", f"{skill.name}.{operation.name}")
-            .replace("{description}", operation.description[:1000])
+            .replace("{description}", operation.description[:_DESCRIPTION])
             .replace("{arguments}", listed(left, required))
+            .replace("{weekday}", _WEEKDAYS[request.now.weekday()])
+            .replace("{now}", request.now.strftime("%Y-%m-%d %H:%M"))
         )
         if known:
             system += f"\nKnown already: {json.dumps(known, ensure_ascii=False, default=str)}"
@@ -259,7 +268,7 @@ class Planner:
             system += f"\nDocuments at hand: {told}"
         messages = [Message("system", system)]
         own = [one for one in request.demonstrations if one.operation == operation.name]
-        for one in reversed(own[:3]):
+        for one in reversed(own[:_SHOWN_EXAMPLES]):
             shown = {name: (one.arguments or {}).get(name) for name in left}
             messages.append(Message("user", one.query))
             messages.append(Message("assistant", json.dumps(shown, ensure_ascii=False)))

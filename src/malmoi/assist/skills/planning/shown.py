@@ -8,7 +8,8 @@ from functools import lru_cache
 from malmoi.assist.skills.planning.words import load_words
 
 _TOKEN = re.compile(
-    r"(?<![A-Za-z0-9@.-])(?P<id>[A-Za-z]{1,12}(?:-[A-Za-z0-9]+)+|[A-Za-z]{1,4}\d{2,}[A-Za-z0-9]*)(?![A-Za-z0-9@-])"
+    r"(?<![A-Za-z0-9@.-])(?P<id>[A-Za-z]{1,12}(?:-[A-Za-z0-9]+)+|[A-Za-z]{1,4}\d{2,}[A-Za-z0-9]*"
+    r"|(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z0-9]{6,20}|\d{9,20})(?![A-Za-z0-9@-])"
 )
 _NUMBER = re.compile(
     r"\[(?P<shown>\d{1,9})\]|(?<![\d.])(?P<korean>\d{1,9})\s*번(?!\s*(?:째|씩|출구|버스|만에|정도))"
@@ -34,7 +35,7 @@ class Shown:
 
 def named_ids(query: str) -> list[str]:
     """Ids that the person gives in so many words."""
-    found = [match["id"] for match in _TOKEN.finditer(query) if any(sign.isdigit() for sign in match["id"])]
+    found = [match["id"] for match in _TOKEN.finditer(query) if _is_id(match["id"])]
     if found:
         return list(dict.fromkeys(found))
     return list(dict.fromkeys(next(filter(None, match.groups())) for match in _NUMBER.finditer(query)))
@@ -47,7 +48,7 @@ def shown_things(text: str) -> list[Shown]:
         marks = [
             (match.start(), match.end(), match["id"])
             for match in _TOKEN.finditer(line)
-            if any(sign.isdigit() for sign in match["id"]) or _in_brackets(line, match.start(), match.end())
+            if _is_id(match["id"]) or _in_brackets(line, match.start(), match.end())
         ]
         marks += [
             (match.start(), match.end(), match["shown"]) for match in _NUMBER.finditer(line) if match["shown"]
@@ -118,6 +119,11 @@ def _likeness(query: str, text: str) -> int:
 @lru_cache
 def _common() -> frozenset[str]:
     return frozenset(load_words().of("common"))
+
+
+def _is_id(token: str) -> bool:
+    """Whether it is an id and no word: it has a figure, or several parts."""
+    return any(sign.isdigit() for sign in token) or token.count("-") > 1
 
 
 def _in_brackets(text: str, start: int, end: int) -> bool:

@@ -73,14 +73,20 @@ class Times:
         shifted = self._shifted(ends)
         if shifted:
             return shifted
-        ends = [name for name in ends if name in names]
         needed = [name for name in names if name in self._required]
+        if self._range is not None and not starts and _shift(self._query) == 0:
+            both = [name for name in self._of("date") if _START.search(name)]
+            if len(both) == len(ends) == 1:
+                return self._lasting(self._of("date"), both, ends)
+        ends = [name for name in ends if name in names]
         if self._range is not None and starts:
             return self._lasting(names, starts, ends)
         if len(self._days) != 1:
             explicit = self._explicit()
             return {needed[0]: explicit} if explicit and len(needed) == 1 and not ends else {}
         day = self._days[0]
+        if names == ["since"]:  # where a time begins that has begun already
+            day = self._past(day)
         if len(names) == 1 and (not ends or len(starts) == 0):
             return {names[0]: day}
         if len(needed) == 1 and not ends:  # "until Christmas": the day it is about, not where it starts
@@ -93,6 +99,7 @@ class Times:
     def _near(self, names: Sequence[str]) -> dict[str, Any]:
         """Days beside a word that says which they are: "return on the 30th", "30일에 반납"."""
         arguments: dict[str, Any] = {}
+        distances: dict[str, int] = {}
         values = self._found.of("date")
         for name in names:
             words = _strings(self._properties[name].get("x-malmoi-near"))
@@ -109,12 +116,14 @@ class Times:
             ]
             near = [(distance, one) for distance, one in near if distance <= _NEAR]
             if near:
+                distances[name] = min(distance for distance, _ in near)
                 arguments[name] = min(near, key=lambda pair: pair[0])[1].value
-        if len(values) == 1 and len(arguments) > 1:
+        if self._found.range is not None and (len(values) > 1 or _shift(self._query) == 0):
             return {}
-        return (
-            arguments if len(set(arguments.values())) == len(arguments) and self._found.range is None else {}
-        )
+        if len(values) == 1 and len(arguments) > 1:
+            nearest = min(arguments, key=lambda name: distances[name])
+            return {nearest: arguments[nearest]}
+        return arguments if len(set(arguments.values())) == len(arguments) else {}
 
     def _shifted(self, ends: Sequence[str]) -> dict[str, Any]:
         """A last day that is put off: "하루만 늦춰 줘", of what was shown before."""
@@ -142,6 +151,17 @@ class Times:
             return {name: first} | ({counts[0]: length} if length <= _MOST_DAYS else {})
         # "since": where a time begins that has begun already.
         return {name: first} if first <= self._now.date().isoformat() else {}
+
+    def _past(self, day: str) -> str:
+        """The last such day: a weekday a week before, a day of a month a year before."""
+        told = date.fromisoformat(day)
+        if told <= self._now.date():
+            return day
+        weeks = (told - self._now.date()).days // 7 + 1
+        is_weekday = not re.search(r"\d", self._query[self._found.of("date")[0].start :][:6])
+        if is_weekday:
+            return (told - timedelta(weeks=weeks)).isoformat()
+        return date(told.year - 1, told.month, min(told.day, 28) if told.month == 2 else told.day).isoformat()
 
     def _explicit(self) -> str:
         """The one day that is told by its number; weekdays beside it say more about it."""

@@ -13,7 +13,8 @@ from malmoi.assist.skills.running.events import (
     Routed,
     TextAdded,
 )
-from malmoi.assist.skills.running.runner import Approvals, DirectCall, RunRequest, SkillRunner
+from malmoi.assist.skills.running.request import Approvals, DirectCall, RunRequest
+from malmoi.assist.skills.running.runner import SkillRunner
 from malmoi.assist.skills.running.state import Pending, RunState, arguments_hash
 
 __all__ = [

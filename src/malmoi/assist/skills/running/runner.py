@@ -9,20 +9,20 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from dataclasses import replace
 from secrets import token_hex
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from malmoi.assist.skills.limits import SkillLimits
 from malmoi.assist.skills.loading import LoadedSkill, check_arguments, title_of
-from malmoi.assist.skills.operation import CallContext, Documents, Language, Operation, Result
+from malmoi.assist.skills.operation import CallContext, Operation, Result
 from malmoi.assist.skills.planning.planner import Observation, Plan, Planner, PlanRequest, conversation
-from malmoi.assist.skills.planning.telling import prompt, say
-from malmoi.assist.skills.planning.thinking import SkillModel, Spent, TokensSpent
-from malmoi.assist.skills.routing import Before, Demonstration, Router, Routing, choose_skills
+from malmoi.assist.skills.planning.telling import say
+from malmoi.assist.skills.planning.thinking import Spent, TokensSpent
+from malmoi.assist.skills.routing import Demonstration, Router, Routing, choose_skills
+from malmoi.assist.skills.running.answering import answer, plain_sentence
 from malmoi.assist.skills.running.clauses import clauses
 from malmoi.assist.skills.running.events import (
     Asked,
@@ -38,74 +38,16 @@ from malmoi.assist.skills.running.events import (
     Routed,
     TextAdded,
 )
+from malmoi.assist.skills.running.request import Approvals, DirectCall, RunRequest
 from malmoi.assist.skills.running.state import Goal, Pending, RunState
 from malmoi.assist.skills.trim import fit
 from malmoi.core.errors import Conflict, Forbidden, MalmoiError, SkillUnavailable
-from malmoi.core.types import Chat, Message
-from malmoi.engine.base import Sampling, Usage
+from malmoi.core.types import Message
+from malmoi.engine.base import Usage
 
-_SAID = 2000  # characters of a sentence that a skill says itself
-_SHOWN_CHOICES = 4  # operations of which the model sees an example when it chooses
+_SHOWN_CHOICES = 4  # operations among which the model chooses
 _MAX_LOOKUPS = 2  # operations that are called to find what another one lacks
 T = TypeVar("T")
-
-
-class Approvals(Protocol):
-    """Where approvals are kept. They are made by a person's own request, and used up here."""
-
-    async def use(self, *, account_id: str, run_id: str, call_id: str, arguments_hash: str) -> bool:
-        """Use up the approval of this very call: True the first time, False ever after."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class DirectCall:
-    """A call that a person has chosen, such as by a card's button: nothing is routed or planned."""
-
-    skill: str
-    operation: str
-    arguments: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class RunRequest:
-    """What a run is made of.
-
-    Attributes:
-        run_id: unique; approvals are bound to it.
-        account_id: the caller.
-        query: what the person says.
-        skills: that are switched on; nothing else can be called.
-        now: the person's time, with its zone.
-        language: of the person.
-        model: the caller's model; None: nothing that needs one is done.
-        credentials: the caller's own, by skill.
-        turns: what was said before, oldest first.
-        before: earlier queries and what they were for, oldest first.
-        demonstrations: what people have shown.
-        documents: the caller's documents.
-        at_hand: `(id, title)` of documents that this conversation is about.
-        direct: a call instead of the query's own way.
-        state: a run that goes on after its question was answered.
-        always_tell: the model adds to the sentences of skills, even where they answer alone.
-    """
-
-    run_id: str
-    account_id: str
-    query: str
-    skills: Sequence[LoadedSkill]
-    now: datetime
-    language: Language = "ko"
-    model: SkillModel | None = None
-    credentials: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    turns: Sequence[Message] = ()
-    before: Sequence[Before] = ()
-    demonstrations: Sequence[Demonstration] = ()
-    documents: Documents | None = None
-    at_hand: Sequence[tuple[str, str]] = ()
-    direct: DirectCall | None = None
-    state: RunState | None = None
-    always_tell: bool = False
 
 
 class SkillRunner:
@@ -240,12 +182,11 @@ class _Run:
             self._demonstrations[goal.skill, goal.operation] = shown
 
     async def _decided(self, goal: Goal, routing: Routing) -> Goal:
-        """The goal with the operation that the model chooses among those of the skill, nearest first."""
+        """The goal with the operation that the model chooses among the likeliest of the skill."""
         skill, _ = self._find(goal.skill, goal.operation)
         near = [one.operation for one in routing.choices if one.skill == goal.skill]
-        names = [*near, *(one.name for one in skill.operations if one.name not in near)]
-        first = dict.fromkeys(near[:_SHOWN_CHOICES])
-        shown = [one for one in routing.demonstrations if one.operation in first]
+        names = near[:_SHOWN_CHOICES]
+        shown = [one for one in routing.demonstrations if one.operation in names]
         request = self._plan_request(goal, demonstrations=_one_each(shown))
         operations = {name: skill.operation(name) for name in names}
         name = await self._in_time(self._planner.choose_operation(operations, request))
@@ -406,7 +347,7 @@ class _Run:
         began = time.monotonic()
         result, code = await self._result(skill, operation, arguments)
         text = fit(result.data if result.data is not None else result.text, self._limits.result_characters)
-        said = _plain(result.text)
+        said = plain_sentence(result.text)
         yield Observed(
             call_id,
             skill.name,
@@ -448,42 +389,17 @@ class _Run:
             return await self._in_time(skill.call(operation.name, arguments, context)), ""
         except MalmoiError as error:
             # Whatever a call fails with is its result: the person is told, and the run ends in order.
-            return Result(text=_plain(str(error)), is_error=True), error.code
+            return Result(text=plain_sentence(str(error)), is_error=True), error.code
 
     # -- answer
 
     async def _answer(self) -> AsyncGenerator[Event, None]:
-        state, request = self._state, self._request
-        for number, sentence in enumerate(state.said):
-            yield TextAdded(("\n\n" if number else "") + sentence, "skill")
-        needs_model = state.unsaid or request.always_tell
-        if not needs_model or request.model is None:
-            if not state.said:
-                told = fit(state.observations[-1].text, _SAID) if state.observations else self._say("nothing")
-                yield TextAdded(_plain(told), "skill")
-            return
-        system = prompt(f"answer_{request.language}").replace("{now}", request.now.strftime("%Y-%m-%d %H:%M"))
-        if state.said:
-            said = prompt(f"said_{request.language}").replace("{said}", "\n".join(state.said))
-            system += f"\n\n{said}"
+        state = self._state
         messages = conversation(self._plan_request(Goal(state.query, "", "")))
-        left = self._limits.run_tokens - self._spent.usage.total_tokens
-        self._spent.check()
-        sampling = Sampling(max_tokens=min(self._limits.answer_tokens, left), temperature=0.3)
-        chat = Chat((Message("system", system), *messages), thinking=False)
-        is_first = bool(state.said)
-        stream = request.model.stream(chat, sampling)
-        try:
-            while (chunk := await self._in_time(anext(stream, None))) is not None:
-                if chunk.usage is not None:
-                    self._spent.add(chunk.usage)
-                if chunk.text:
-                    yield TextAdded(("\n\n" if is_first else "") + chunk.text, "model")
-                    is_first = False
-        finally:
-            close = getattr(stream, "aclose", None)
-            if close is not None:
-                await close()
+        told = answer(state, self._request, messages, self._limits, self._spent, self._in_time)
+        async with aclosing(told) as events:
+            async for event in events:
+                yield event
 
     # -- what everything uses
 
@@ -530,8 +446,3 @@ def _one_each(demonstrations: Sequence[Demonstration]) -> list[Demonstration]:
     for one in demonstrations:
         found.setdefault(one.operation, one)
     return list(found.values())
-
-
-def _plain(text: str) -> str:
-    """A sentence from outside: no pictures that a page would load, and not without end."""
-    return text.replace("![", "[").strip()[:_SAID]

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from malmoi.assist.skills.builtin.calendar import changes
+from malmoi.assist.skills.builtin.calendar.asked import read_query
 from malmoi.assist.skills.builtin.calendar.occurrences import Occurrence, between, free_slots
 from malmoi.assist.skills.builtin.calendar.store import CalendarStore
 from malmoi.assist.skills.builtin.described import Deed, DescribedProvider
@@ -34,6 +35,10 @@ class CalendarProvider(DescribedProvider):
             "cancel_event": self._cancel,
         }
         super().__init__(__package__, deeds)
+
+    def read_query(self, operation: str, query: str, now: datetime) -> Mapping[str, Any]:
+        """The arguments that a sentence gives in so many words."""
+        return read_query(operation, query, now)
 
     def _list(self, arguments: Mapping[str, Any], context: CallContext) -> Result:
         start, end = _span(arguments, context)

@@ -1,11 +1,12 @@
 """A person's mail: read over IMAP, answered in drafts, and sent over SMTP only after a confirmation."""
 
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from malmoi.assist.egress.rules import EgressRules
 from malmoi.assist.skills.builtin.described import Deed, DescribedProvider
+from malmoi.assist.skills.builtin.mail.asked import read_query
 from malmoi.assist.skills.builtin.mail.connections import MailServer, send
 from malmoi.assist.skills.builtin.mail.mailbox import open_mailbox
 from malmoi.assist.skills.builtin.mail.messages import Mail, addresses, quoted, reply_subject, write_mail
@@ -38,6 +39,10 @@ class MailProvider(DescribedProvider):
             "send_mail": self._send,
         }
         super().__init__(__package__, deeds)
+
+    def read_query(self, operation: str, query: str, now: datetime) -> Mapping[str, Any]:
+        """The arguments that a sentence gives in so many words."""
+        return read_query(operation, query, now)
 
     def _list(self, arguments: Mapping[str, Any], context: CallContext) -> Result:
         sender = arguments.get("from", "").strip().lower()

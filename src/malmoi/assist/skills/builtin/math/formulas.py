@@ -1,7 +1,7 @@
 """The formulas, points and matrices that stand in a sentence.
 
-A formula is a run of figures, letters that can be unknowns, functions and signs; words end it. Words for signs
-("x제곱 빼기 7x") are written as signs first.
+A formula is a run of figures, letters that can be unknowns, functions and signs; words end it. Words for
+signs ("x제곱 빼기 7x") are written as signs first.
 """
 
 import re

@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from malmoi.assist.skills.builtin.described import DescribedProvider
 from malmoi.assist.skills.builtin.refusals import SkillRefused
 from malmoi.assist.skills.builtin.table import grid as grids
+from malmoi.assist.skills.builtin.table.asked import read_query
 from malmoi.assist.skills.builtin.table.grid import Grid, grid_of
 from malmoi.assist.skills.builtin.table.patterns import tables_in
 from malmoi.assist.skills.builtin.table.writing import markdown, write
@@ -24,6 +26,10 @@ class TableProvider(DescribedProvider):
 
     def __init__(self) -> None:
         super().__init__(__package__, {"list_tables": self._list, "make_table": self._make})
+
+    def read_query(self, operation: str, query: str, now: datetime) -> Mapping[str, Any]:
+        """The arguments that a sentence gives in so many words."""
+        return read_query(operation, query, now)
 
     async def _tables(self, arguments: Mapping[str, Any], context: CallContext) -> list[Grid]:
         unnamed = self._texts.say(context.language, "column")
