@@ -18,6 +18,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
         "malmoi.cli.documents.evaluating:evaluate",
         "Measure how questions find their answers.",
     ),
+    "answers": (
+        "malmoi.cli.documents.answers:answers",
+        "Measure which questions are refused, and what citations hold.",
+    ),
 }
 
 

@@ -41,6 +41,8 @@ class Question(BaseModel):
 
 SETS = ("questions.jsonl", "questions-b.jsonl")
 """The sets of the package, which were written independently of each other."""
+UNANSWERABLE = "questions-c.jsonl"
+"""More questions that no document answers, each near to what a page says."""
 
 
 def load_questions(path: Path | str = SETS[0]) -> list[Question]:
