@@ -12,9 +12,8 @@ from malmoi.assist.retrieval.statements import statements
 from malmoi.assist.retrieval.support import Evidence
 
 _NAMED = re.compile(
-    r"(?:\b[Ss]ources?|자료)\s*\d{1,2}(?:\s*(?:,|and|와|과|및)\s*\d{1,2})*"
-    r"(?:에 따르면|에서는|에서|에는|에|은|는)?,?\s*"
-)  # a source that a sentence names
+    r"자료\s*\d{1,2}(?:\s*(?:,|와|과|및)\s*\d{1,2})*(?:에 따르면|에서는|에서|에는|에|은|는)?,?\s*"
+)
 _LEAD = re.compile(r"[:：?？]\s*[*_]*\Z")  # what only leads to something, or asks
 
 
@@ -115,7 +114,7 @@ class Reply:
                 )
                 claims.append((start, end, hints))
         self._judged = following
-        # "Source 2 says that" tells where something stands, and is no part of what stands there.
+        # "자료 2에 따르면" tells where something stands, and is no part of what stands there.
         found = await self._evidence.supports(
             [(_NAMED.sub("", whole[start:end]) or whole[start:end], hints) for start, end, hints in claims]
         )
