@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -11,6 +12,7 @@ from skill_world import embed, operation, skill
 
 from malmoi.assist.skills.routing import Before, Demonstration, Router
 from malmoi.assist.skills.routing.fitting import fit_router
+from malmoi.assist.skills.routing.index import _regular
 from malmoi.assist.skills.routing.weighing import load_weights
 
 FOOD = {
@@ -99,3 +101,11 @@ async def test_what_follows_has_the_operation_that_it_asks_for_itself() -> None:
     routing = await Router(embed).route("그거 취소해줘", both(), before=before)
     assert routing.choice is not None
     assert (routing.choice.skill, routing.choice.operation) == ("bus", "cancel")
+
+
+def test_a_kernel_that_is_not_positive_is_made_so() -> None:
+    kernel = np.array(
+        [[1.0, 0.9, 0.0], [0.9, 1.0, 0.9], [0.0, 0.9, 1.0]]
+    )  # the least eigenvalue is below -0.2
+    assert np.linalg.eigvalsh(_regular(kernel, 0.1))[0] == pytest.approx(0.1)
+    assert (_regular(np.eye(3), 0.1) == 1.1 * np.eye(3)).all()

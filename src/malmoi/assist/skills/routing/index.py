@@ -173,8 +173,22 @@ async def index_of(
         goals[row, names.index(one.skill) if one.skill else len(names)] = 1.0
         if one.operation:
             goals[row, len(names) + 1 + labels.index(Label(one.skill, one.operation))] = 1.0
-    inverse = np.linalg.inv(kernel.astype(np.float64) + weights.ridge * np.eye(len(shown)))
+    inverse = np.asarray(np.linalg.inv(_regular(kernel.astype(np.float64), weights.ridge)), dtype=np.float64)
     return Index(shown, labels, names, weights, mean, vectors, letters, rare, inverse, goals)
+
+
+def _regular(kernel: NDArray[np.float64], ridge: float) -> NDArray[np.float64]:
+    """The kernel with the ridge on its diagonal, and more of it where that does not make it positive.
+
+    Likenesses below zero are taken for none; a kernel of very many examples has negative eigenvalues by that.
+    """
+    identity = np.eye(len(kernel))
+    try:
+        np.linalg.cholesky(kernel + ridge / 2 * identity)
+    except np.linalg.LinAlgError:
+        ridge -= float(np.linalg.eigvalsh(kernel)[0])
+    regular: NDArray[np.float64] = kernel + ridge * identity
+    return regular
 
 
 def none_queries() -> list[str]:
