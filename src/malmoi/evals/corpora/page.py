@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import TypeAlias
 
 from pydantic import BaseModel, ConfigDict
@@ -61,12 +60,12 @@ def save_corpora(store: Store, name: str, report: CorporaReport, inputs: Sequenc
 
 def render_page(report: CorporaReport) -> str:
     """The page."""
-    from jinja2 import Environment, FileSystemLoader, select_autoescape
+    from jinja2 import ChoiceLoader, Environment, PackageLoader, select_autoescape
 
-    here = Path(__file__).parent
+    # The studies share their style sheet, which adds to the one of reports.
+    packages = ("malmoi.evals.corpora", "malmoi.evals.icl", "malmoi.factory.corpus")
     environment = Environment(
-        # The studies share their style sheet.
-        loader=FileSystemLoader([here / "templates", here.parent / "icl" / "templates"]),
+        loader=ChoiceLoader([PackageLoader(name) for name in packages]),
         autoescape=select_autoescape(["html"]),
     )
     stages = list(report.shots)

@@ -58,10 +58,11 @@ def render_page(report: LabelReport, prompts: Mapping[str, Sequence[tuple[str, s
         report: the figures.
         prompts: dataset -> (direction, prompt), to show what the model read.
     """
-    from jinja2 import Environment, PackageLoader, select_autoescape
+    from jinja2 import ChoiceLoader, Environment, PackageLoader, select_autoescape
 
     environment = Environment(
-        loader=PackageLoader("malmoi.evals.icl", "templates"), autoescape=select_autoescape(["html"])
+        loader=ChoiceLoader([PackageLoader("malmoi.evals.icl"), PackageLoader("malmoi.factory.corpus")]),
+        autoescape=select_autoescape(["html"]),
     )
     environment.filters["figure"] = show_figure
     most = max((row.shots for row in report.rows), default=0)
