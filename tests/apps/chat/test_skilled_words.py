@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 from chat_server import Server
+from pydantic import ValidationError
 from skilled_chat import FIND, Cars, ask_for, card_call, put_rental, reply_of, trace_of
 from sqlalchemy import select
 
 from malmoi.apps.chat.live import LiveReply
 from malmoi.apps.chat.skilled import SkilledReply
-from malmoi.apps.chat.types import StageOut
+from malmoi.apps.chat.types import NewMessage, StageOut
 from malmoi.assist.guard import Guard, load_policy
 from malmoi.assist.skills.operation import Card, CardAction, Result
 from malmoi.core.types import Chat, Message
@@ -51,6 +52,13 @@ def text(number: int, words: str, source: str = "skill") -> Stage:
 
 def ended(number: int, reason: str = "answered", **usage: int) -> Stage:
     return Stage(number, "ended", {"reason": reason, **usage})
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), "\ud800"], ids=["nan", "infinity", "half"])
+def test_arguments_of_a_button_are_plain(value: Any) -> None:
+    direct = {"skill": "rental", "operation": "book", "arguments": {"car_id": value}}
+    with pytest.raises(ValidationError):
+        NewMessage.model_validate({"content": "x", "client_id": "x", "direct": direct})
 
 
 async def test_the_guard_covers_what_a_skill_says_but_not_the_persons_own() -> None:

@@ -1,5 +1,6 @@
 """What goes over the wire: requests are checked here, answers are built from rows."""
 
+import json
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self, TypeAlias
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -41,6 +42,15 @@ def _zone(name: str) -> str:
         return name and ZoneInfo(name).key
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise ValueError("this time zone is not known; name one such as Asia/Seoul") from error
+
+
+def _plain_call(call: DirectBody) -> DirectBody:
+    """A call whose arguments any database keeps."""
+    try:
+        json.dumps(call.arguments, allow_nan=False, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
+        raise ValueError("the arguments hold what JSON has no words for") from error
+    return call
 
 
 def at_most(length: int) -> AfterValidator:
@@ -191,7 +201,7 @@ class NewMessage(_Body):
     """In which skills speak; none: that of the message."""
     zone: Zone = ""
     """Of the person's clock, such as Asia/Seoul; empty: the server's."""
-    direct: DirectBody | None = None
+    direct: Annotated[DirectBody, AfterValidator(_plain_call)] | None = None
     """A call that the person has chosen by a card's button, whose words are the content."""
 
 
