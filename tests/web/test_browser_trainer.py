@@ -313,6 +313,10 @@ def test_an_unknown_set_and_keyboard_alone(new_page: Pages) -> None:
     page.locator(".bench-save").get_by_role("button", name=trainer.say("action.save"), exact=True).focus()
     page.keyboard.press("Enter")
     trainer.state("state_train")
+    # What is open stays open while one looks elsewhere.
+    trainer.tab("tab_versions")
+    trainer.tab("tab_bench")
+    expect(page.locator(".bench-said")).to_have_text("제주 오늘 날씨 어때")
     trainer.button("choose_set").focus()
     page.keyboard.press("Enter")
     expect(page.get_by_role("menuitemradio", name="여행 상담")).to_be_focused()

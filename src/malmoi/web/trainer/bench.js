@@ -15,6 +15,8 @@ export const on = signal(/** @type {string[]} */ ([]));
 export const shown = signal(true);
 export const model = signal('');
 export const live = signal(/** @type {import('./running.js').Run|null} */ (null));
+/** The set of what is open here. */
+export const openIn = signal('');
 export const row = signal(/** @type {Row|null} */ (null));
 export const edits = signal(/** @type {Partial<Stages>} */ ({}));
 export const fault = signal(/** @type {{field: string, text: string}|null} */ (null));
@@ -42,6 +44,7 @@ const address = (one, /** @type {string} */ set) => path(set, `/rows/${encodeURI
 export async function open(set, id) {
   if (row.value?.id === id) return;
   clear();
+  openIn.value = set;
   const found = await get(path(set, `/rows/${encodeURIComponent(id)}`));
   row.value = found;
 }
@@ -51,6 +54,7 @@ export async function run(set) {
   const asked = query.value.trim();
   if (!asked || live.value) return;
   clear();
+  openIn.value = set;
   stopping = new AbortController();
   const { signal: stop } = stopping;
   live.value = emptyRun();
@@ -135,7 +139,7 @@ export async function undo(set) {
 /** @param {string} set @param {Row} one */
 export async function drop(set, one) {
   await remove(address(one, set));
-  if (row.value?.id === one.id) { clear(); navigate(`/trainer/${set}/bench`, { replace: true }); }
+  if (row.value?.id === one.id) clear();
   await refresh(set);
 }
 
@@ -162,7 +166,7 @@ export async function makeCall(set) {
   if (!now) return;
   stopping = new AbortController();
   const body = { query: now.query, skills: [skill], direct: { skill, operation, arguments: given }, model: model.value, ...here() };
-  const done = await follow(path(set, '/runs'), body, (run_) => { call.value = run_; }, stopping.signal);
+  const done = await follow(path(set, '/runs'), body, (seen) => { call.value = seen; }, stopping.signal);
   if (row.value?.id === now.id) take(set, done);
 }
 
@@ -173,7 +177,7 @@ export async function approve(set) {
   if (!waits || !call.value || !now) return;
   const { call_id, arguments_hash } = waits;
   const to = `/skills/runs/${encodeURIComponent(call.value.runId)}/approve`;
-  const done = await follow(to, { call_id, arguments_hash }, (run_) => { call.value = run_; }, stopping.signal);
+  const done = await follow(to, { call_id, arguments_hash }, (seen) => { call.value = seen; }, stopping.signal);
   if (row.value?.id === now.id) take(set, done);
 }
 
@@ -193,8 +197,8 @@ export async function tryAgain(set) {
   const turns = now.turns.map(({ role, content }) => ({ role, content }));
   try {
     const skills = together([now.stages.skill, ...on.value]);
-    const done = await follow(path(set, '/runs'), { query: now.query, skills, shown: true, model: model.value, turns, ...here() }, (run_) => {
-      if (row.value?.id === now.id) again.value = { run: run_, done: false, failed: null };
+    const done = await follow(path(set, '/runs'), { query: now.query, skills, shown: true, model: model.value, turns, ...here() }, (seen) => {
+      if (row.value?.id === now.id) again.value = { run: seen, done: false, failed: null };
     }, stopping.signal);
     if (row.value?.id === now.id) again.value = { run: done, done: true, failed: null };
   } catch (error) {

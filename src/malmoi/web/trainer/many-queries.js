@@ -58,7 +58,7 @@ export function ManyQueries({ set, onClose }) {
           <label>${t('trainer.many_label')}<textarea rows="8" value=${text.value} autofocus onInput=${(/** @type {any} */ event) => { text.value = event.currentTarget.value; }}></textarea><small>${t('trainer.many_about', { n: MOST })}</small></label>
           <div class="dialog-actions"><button type="button" class="button" onClick=${onClose}>${t('action.cancel')}</button><button class="button primary" disabled=${!lines.length}>${t('trainer.many_run', { n: number(lines.length) })}</button></div></form>`
         : html`<p role="status">${t('trainer.many_done', { done: number(done.value), total: number(total.value) })}</p><progress max=${total.value} value=${done.value} aria-label=${t('trainer.many')}></progress>
-          ${failed.value.length > 0 && html`<ul class="field-error">${failed.value.map((one_) => html`<li key=${one_}>${one_}</li>`)}</ul>`}
+          ${failed.value.length > 0 && html`<ul class="field-error">${failed.value.map((told) => html`<li key=${told}>${told}</li>`)}</ul>`}
           <div class="dialog-actions">${state.value === 'busy' ? html`<button type="button" class="button" onClick=${() => { stopping.current.abort(); state.value = 'over'; refresh(set.id).catch(() => {}); }}>${t('trainer.stop')}</button>`
             : html`<button type="button" class="button primary" onClick=${() => { onClose(); navigate(`/trainer/${set.id}/rows?status=draft`); }}>${t('trainer.to_drafts')}</button>`}</div>`}
     <//>`;

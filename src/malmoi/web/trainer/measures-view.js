@@ -47,12 +47,12 @@ const came = (outcome) => {
   return outcome.reason === 'asked' ? `${way} · ${t('trainer.asked_back')}` : given ? `${way} (${given})` : way;
 };
 
-/** Rows that became right or wrong. @param {{rows: any[], key_: 'routed'|'success'}} props */
-function Moved({ rows, key_ }) {
-  const moved = (/** @type {boolean} */ gained) => rows.filter((row) => Boolean(row.without[key_]) !== Boolean(row.with_demonstrations[key_]) && Boolean(row.with_demonstrations[key_]) === gained);
+/** Rows that became right or wrong. @param {{rows: any[], by: 'routed'|'success'}} props */
+function Moved({ rows, by }) {
+  const moved = (/** @type {boolean} */ gained) => rows.filter((row) => Boolean(row.without[by]) !== Boolean(row.with_demonstrations[by]) && Boolean(row.with_demonstrations[by]) === gained);
   const list = (/** @type {boolean} */ gained) => { const found = moved(gained); const title = (gained ? t('trainer.gained', { n: number(found.length) }) : t('trainer.lost', { n: number(found.length) })); return found.length > 0 && html`
     <h3>${title}</h3><ul class=${`trainer-moved ${gained ? 'gained' : 'lost'}`}>${found.map((row, place) => html`<li key=${place}><span>${row.query}</span><small><s>${came(row.without)}</s> → ${came(row.with_demonstrations)}</small></li>`)}</ul>`; };
-  const wrong = rows.filter((row) => !row.without[key_] && !row.with_demonstrations[key_]);
+  const wrong = rows.filter((row) => !row.without[by] && !row.with_demonstrations[by]);
   return html`${list(true)}${list(false)}
     ${wrong.length > 0 && html`<details class="moved-wrong"><summary>${t('trainer.still_wrong', { n: number(wrong.length) })}</summary><ul class="trainer-moved">${wrong.map((row, place) => html`<li key=${place}><span>${row.query}</span><small>${t('trainer.should_be', { way: wayTitle(row.skill, row.operation) })} · ${came(row.with_demonstrations)}</small></li>`)}</ul></details>`}`;
 }
@@ -64,7 +64,7 @@ function Result({ measure }) {
     <p class="gain-legend"><span class="without"></span>${t('trainer.without')} <span class="with"></span>${t('trainer.with', { n: number(figures.demonstrations) })}</p>
     ${RATES.map((name) => figures[name] && html`<${Figure} key=${name} name=${name} figure=${figures[name]} />`)}
     <p class="quiet">${t('trainer.how_measured')}${measure.model === null ? ` ${t('trainer.no_model_about')}` : ''}${figures.left_out ? ` ${t('trainer.left_out', { n: number(figures.left_out) })}` : ''}</p>
-    <${Moved} rows=${figures.rows} key_=${figures.success ? 'success' : 'routed'} /></div>`;
+    <${Moved} rows=${figures.rows} by=${figures.success ? 'success' : 'routed'} /></div>`;
 }
 
 /** @param {{set: import('./store.js').SkillSet, version: import('./versions-view.js').Version}} props */

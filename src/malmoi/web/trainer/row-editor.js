@@ -11,6 +11,7 @@ import { again, change, drop, edit, fault, isEdited, putBack, row as openRow, st
 import { keptBy, same } from './schema.js';
 import { operationOf, operationTitle, operations, skillTitle } from './store.js';
 import { ArgumentsForm } from './arguments-form.js';
+import { ArgumentLines } from './live-run.js';
 import { Again } from './again-view.js';
 import { ResultStage } from './result-stage.js';
 import { StageCard } from './stage-card.js';
@@ -78,7 +79,7 @@ function ArgumentsStage({ set, row }) {
   const dated = Object.keys(value).some((one) => /^date/.test(operation?.parameters?.properties?.[one]?.format ?? ''));
   return html`<${StageCard} number=${2} title=${t('trainer.stage_arguments')} state=${wrong ? 'wrong' : changed ? 'changed' : 'done'}>
     ${operation ? html`<${ArgumentsForm} operation=${operation} value=${value} sources=${sources} fault=${faultOf('arguments')} onChange=${(/** @type {Record<string, any>} */ given) => edit(set.id, { arguments: given })} />`
-      : html`<div class="opening small"><span class="spinner" aria-hidden="true"></span></div>`}
+      : operations.value.has(skill) ? html`<${ArgumentLines} value=${value} />` : html`<div class="opening small"><span class="spinner" aria-hidden="true"></span></div>`}
     ${(isAsking || operation?.parameters?.required?.length > 0) && html`<label class="check small"><input type="checkbox" checked=${isAsking} onChange=${(event) => turn(event.currentTarget.checked)} /><span>${t('trainer.asks')}<small>${t('trainer.asks_about')}</small></span></label>`}
     ${isAsking && html`<div class="bench-argument"><label for="question">${t('trainer.question')}</label><${TextBox} id="question" value=${asked} maxlength=${2000} invalid=${Boolean(faultOf('asked'))} onDone=${(/** @type {string} */ text) => edit(set.id, { asked: text })} />
       ${faultOf('asked') && html`<small class="field-error" role="alert">${t('trainer.nothing_missing')}</small>`}</div>`}
@@ -100,6 +101,7 @@ function SaveBar({ set, row }) {
   const save = () => attempt(() => change(set.id, { status: 'saved', part: part.value }));
   const remove = () => attempt(async () => {
     await drop(set.id, row);
+    navigate(`/trainer/${set.id}/bench`, { replace: true });
     notify(t('trainer.deleted_row'), { action: { label: t('action.undo'), run: () => attempt(async () => { const made = await putBack(set.id, row); navigate(`/trainer/${set.id}/bench?row=${made.id}`); }) } });
   });
   const state = fault.value ? t('trainer.state_wrong') : isEdited.value ? t('trainer.state_sending') : saved ? (row.part === 'train' ? t('trainer.state_train') : t('trainer.state_test')) : t('trainer.state_draft');

@@ -63,11 +63,11 @@ export function operationTitle(skill, name) {
 }
 
 /** @param {SkillSet} item */
-const put_ = (item) => { sets.value = (sets.value ?? []).map((one) => (one.id === item.id ? item : { ...one, ...(item.applied ? { applied: false } : {}) })); };
+const replaceSet = (item) => { sets.value = (sets.value ?? []).map((one) => (one.id === item.id ? item : { ...one, ...(item.applied ? { applied: false } : {}) })); };
 
 /** Counts of a set have changed. @param {string} id */
 export async function refresh(id) {
-  put_(await get(path(id)));
+  replaceSet(await get(path(id)));
 }
 
 /** @param {Record<string, unknown>} body */
@@ -79,7 +79,7 @@ export async function createSet(body) {
 
 /** @param {string} id @param {Record<string, unknown>} body */
 export async function changeSet(id, body) {
-  put_(await patch(path(id), body));
+  replaceSet(await patch(path(id), body));
 }
 
 /** @param {string} id */
@@ -94,5 +94,5 @@ export async function apply(id, version) {
   if (version === false) {
     await remove(path(id, '/apply'));
     await refresh(id);
-  } else put_(await put(path(id, '/apply'), version === null ? {} : { version }));
+  } else replaceSet(await put(path(id, '/apply'), version === null ? {} : { version }));
 }

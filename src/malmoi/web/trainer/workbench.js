@@ -7,7 +7,7 @@ import { navigate, route } from '../shell/router.js';
 import { models, runnable } from '../shell/state.js';
 import { attempt } from '../shell/notices.js';
 import { Icon } from '../shell/icons.js';
-import { clear, live, model, on, open, query, row, run, shown } from './bench.js';
+import { clear, live, model, on, open, openIn, query, row, run, shown } from './bench.js';
 import { skills, skillTitle, together } from './store.js';
 import { LiveRun } from './live-run.js';
 import { RowEditor } from './row-editor.js';
@@ -57,7 +57,8 @@ export function Workbench({ set }) {
   useEffect(() => { on.value = together(set.skills.filter((name) => on.value.includes(name)).concat(set.skills)); }, [set.id, set.skills.join(' '), skills.value.size]);
   useEffect(() => {
     if (wanted) attempt(async () => { try { await open(set.id, wanted); } catch (error) { navigate(`/trainer/${set.id}/bench`, { replace: true }); throw error; } });
-    else if (!live.value) clear();
+    else if (openIn.value !== set.id) clear();
+    else if (row.value) navigate(`/trainer/${set.id}/bench?row=${row.value.id}`, { replace: true }); // back from another view
   }, [set.id, wanted]);
   return html`
     <div class="bench">
