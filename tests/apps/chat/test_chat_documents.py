@@ -40,7 +40,7 @@ def engine(*capabilities: Any, **fields: Any) -> ScriptedEngine:
 
 @pytest.fixture
 async def server(open_server: Open) -> Server:
-    return await open_server(engine(), use=PairEmbedder())
+    return await open_server(engine(), use=PairEmbedder(), search=PairEmbedder())
 
 
 async def law(server: Server) -> tuple[str, str]:
@@ -136,7 +136,7 @@ async def test_a_reload_gets_the_sources_and_citations_so_far(open_server: Open)
         Script(rules=(Rule.model_validate({**rules, "hold_after": 30}),)),
         capabilities=("generate", "chat", "tokenize"),
     )
-    server = await open_server(held, use=PairEmbedder())
+    server = await open_server(held, use=PairEmbedder(), search=PairEmbedder())
     await law(server)
     conversation_id = await server.new_conversation(documents={})
     body = {"content": QUESTION, "client_id": "c1", "model": "scripted"}
@@ -153,7 +153,7 @@ async def test_a_reload_gets_the_sources_and_citations_so_far(open_server: Open)
 
 
 async def test_without_a_model_that_chats_sentences_are_quoted(open_server: Open) -> None:
-    server = await open_server(engine("generate", "tokenize"), use=PairEmbedder())
+    server = await open_server(engine("generate", "tokenize"), use=PairEmbedder(), search=PairEmbedder())
     await law(server)
     conversation_id = await server.new_conversation(documents={})
     message = dict(await asked(server, conversation_id))["done"]["message"]
