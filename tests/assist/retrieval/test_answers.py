@@ -7,7 +7,7 @@ from malmoi.assist.retrieval.citations import Source
 from malmoi.assist.retrieval.hits import sources_of_hits
 from malmoi.assist.retrieval.query import standalone
 from malmoi.assist.retrieval.relevance import judge
-from malmoi.assist.retrieval.reply import Cited, Event, Text, Unsupported
+from malmoi.assist.retrieval.reply import Cited, Event, Reply, Text, Unsupported
 from malmoi.assist.retrieval.support import Evidence
 from malmoi.core.types import Message
 from vectors_of_pairs import embed_pairs
@@ -218,3 +218,23 @@ def test_hits_become_sources() -> None:
         document_id="doc", title="제목", passage=Passage(7, 12, ("장",), 3, "p. 3"), text="가나다라마"
     )
     assert sources_of_hits([hit]) == [Source(1, "doc", "제목", "p. 3", "가나다라마", 7, ("장",))]
+
+
+@pytest.mark.parametrize(
+    ("said", "cited", "doubted"),
+    [("문자 모델", 0, 0), ("모델은 셉니다.", 0, 1), ("자료 1에 따르면 글자를 세는 모델입니다.", 1, 0)],
+    ids=["name", "sentence", "source named"],
+)
+async def test_what_counts_as_a_claim(said: str, cited: int, doubted: int) -> None:
+    source = Source(1, "d", "글", "", "글자를 세는 모델입니다.\n문자열을 인수로 줍니다.")
+    reply = Reply(await Evidence.of([source], None))
+    await reply.feed(said)
+    await reply.finish()
+    assert (len(reply.citations), len(reply.unsupported)) == (cited, doubted)
+
+
+async def test_a_model_reads_the_sentence_behind_the_best_one_and_nothing_twice() -> None:
+    text = "배열은 직접 정렬하지 않습니다.\n먼저 복사한 것을 바꾸면 됩니다."
+    twice = [Source(number, f"d{number}", "배열", "", text) for number in (1, 2)]
+    chosen = [span.text for span in (await ground("배열을 직접 정렬해도 되나요?", twice)).chosen()]
+    assert chosen == text.split("\n")

@@ -14,6 +14,7 @@ from malmoi.assist.retrieval.support import Evidence
 _NAMED = re.compile(
     r"자료\s*\d{1,2}(?:\s*(?:,|와|과|및)\s*\d{1,2})*(?:에 따르면|에서는|에서|에는|에|은|는)?,?\s*"
 )
+_ENDS = re.compile(r"[.!。다요음함임됨][\s\"'”’*_)]*\Z")  # how a sentence ends, and a name does not
 _LEAD = re.compile(r"[:：?？]\s*[*_]*\Z")  # what only leads to something, or asks
 
 
@@ -132,7 +133,8 @@ class Reply:
         """Whether a sentence says something that can be true or not; a name alone, or a title, does not."""
         if _LEAD.search(sentence) or sentence.strip(" *#-") == self._question:
             return False
-        return len(content_words(sentence)) > 1
+        said = len(content_words(sentence))
+        return said > 2 or (said == 2 and _ENDS.search(sentence) is not None)
 
 
 @lru_cache
