@@ -402,6 +402,7 @@ def test_the_settings_of_skills(new_page: Pages, locale: str) -> None:
     dialog.get_by_role("button", name=words["save"]).click()
     expect(dialog).to_have_count(0)
     page.get_by_role("button", name=words["change"]).click()
+    expect(dialog.get_by_label(words["password"])).to_have_value("")
     assert {box.input_value() for box in dialog.locator("input").all()} == {""}
     dialog.get_by_role("button", name=words["forget"]).click()
     expect(page.get_by_role("button", name=words["give"])).to_be_visible()
