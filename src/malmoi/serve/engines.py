@@ -43,6 +43,7 @@ class ModelState:
     """A model as people see it: what it is, and whether it runs.
 
     `failure` is why it could not be opened, until it could. `card` is None for models outside the catalog.
+    `promised` is what a model outside the catalog can do as far as that is known before it is open.
     """
 
     name: str
@@ -51,6 +52,7 @@ class ModelState:
     info: EngineInfo | None
     card: ModelCard | None
     failure: MalmoiError | None = None
+    promised: frozenset[str] = frozenset()
 
     @property
     def is_usable(self) -> bool:
@@ -177,7 +179,10 @@ class EnginePool:
             state = "failed"
         elif name in self._references() or self._catalog.installed(name):
             state = "installed"
-        return ModelState(name, state, name == self.default, slot.info, cards.get(name), slot.failure)
+        promised = frozenset({"embed"}) if name in _BUILT_IN else frozenset[str]()
+        return ModelState(
+            name, state, name == self.default, slot.info, cards.get(name), slot.failure, promised
+        )
 
     def resolve(self, name: str) -> str:
         """The model that a request means by `name`; empty means the default.

@@ -216,7 +216,8 @@ def error_item(error: MalmoiError) -> ErrorItem:
 def model_item(state: ModelState, download: DownloadItem | None, is_downloading: bool) -> ModelItem:
     """A model as the page shows it."""
     card, info = state.card, state.info
-    capabilities = info.capabilities if info is not None else card.capabilities if card is not None else ()
+    known = info if info is not None else card
+    capabilities = known.capabilities if known is not None else state.promised
     shown = "downloading" if is_downloading else state.state
     if shown == "available" and download is not None and download.error is not None:
         shown = "failed"

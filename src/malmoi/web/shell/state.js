@@ -81,12 +81,12 @@ function applyTheme() {
 
 let polling = 0;
 /**
- * Whether a model can hold a conversation: not the sentence encoder that comes with the server.
+ * Whether a model can hold a conversation: not the sentence encoders that come with the server.
  * What is not open yet may not have told what it can do.
  * @param {Model} model
  */
-const converses = ({ name, capabilities }) => (capabilities?.length
-  ? capabilities.includes('chat') || capabilities.includes('generate') : name !== 'use');
+const converses = ({ capabilities }) => !capabilities?.length
+  || capabilities.includes('chat') || capabilities.includes('generate');
 
 /** Fetch the models; while one of them downloads or loads, keep them fresh. */
 export async function loadModels() {
