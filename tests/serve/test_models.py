@@ -95,6 +95,10 @@ async def test_lists_what_there_is(home: Path) -> None:
             None,
         )
         assert "tiny" not in (await gateway.client.get("/v1/models")).text  # not usable yet
+        # Pages must know before they are open that nobody can talk to them.
+        encoders = {one["name"]: one for one in items if one["capabilities"] == ["embed"]}
+        assert set(encoders) == {"use", "e5", "search"}
+        assert {one["state"] for one in encoders.values()} == {"installed"}
 
 
 async def test_a_download_goes_on_without_its_page_and_is_found_again(home: Path) -> None:
