@@ -3,6 +3,7 @@
 import sys
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from time import process_time
 from typing import Any
 
 import pytest
@@ -131,3 +132,17 @@ def test_what_nobody_can_have_said_is_not_asked_of_a_model() -> None:
     assert may_be_said("name", {"type": "string"}, "전주 카페", found, is_required=False)
     taken = extract("8만원 밑으로", NOW).besides({"most": 80000})
     assert not may_be_said("least", {"type": "integer"}, "8만원 밑으로", taken, is_required=False)
+
+
+@pytest.mark.parametrize("words", ["에서", "와 ", "between and ", "from to ", " "])
+def test_ways_are_looked_for_in_no_time(words: str) -> None:
+    text = {"type": "string"}
+    began = process_time()
+    filled(f"{words * (3990 // len(words))}\n.", required=("start", "goal"), start=text, goal=text)
+    assert process_time() - began < 5
+
+
+def test_from_where_to_where() -> None:
+    text = {"type": "string"}
+    told = filled("서울역에서 경복궁까지", required=("start", "goal"), start=text, goal=text)
+    assert told == {"start": "서울역", "goal": "경복궁"}

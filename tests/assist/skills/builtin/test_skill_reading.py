@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from functools import cache
+from time import process_time
 from typing import Any
 
 import pytest
@@ -80,3 +81,35 @@ def test_days_events_mails_tables_and_programs(
     skill: str, operation: str, query: str, told: dict[str, Any]
 ) -> None:
     assert read(skill, operation, query) == told
+
+
+@pytest.mark.parametrize(
+    ("skill", "operation", "query"),
+    [
+        pytest.param("calendar", "create_event", f"일정{' ' * 3990}", id="calendar-blanks"),
+        pytest.param("calendar", "create_event", f"{'add ' * 500}{' ' * 2000}", id="calendar-verbs"),
+        pytest.param("mail", "search_mail", "가지난" * 1300, id="mail-words"),
+        pytest.param("table", "make_table", "와" * 4000, id="table-joints"),
+        pytest.param("table", "make_table", "가, " * 1333, id="table-names"),
+        pytest.param("math", "limit", f"x{' ' * 1300}{'9' * 1300}{' ' * 1300}", id="math-blanks"),
+        pytest.param("math", "convert_units", "9" * 4000, id="math-figures"),
+        pytest.param("holidays", "lunar_to_solar", f"음력{' ' * 2000}12{' ' * 1900}월", id="holidays-blanks"),
+    ],
+)
+def test_no_sentence_takes_long_to_read(skill: str, operation: str, query: str) -> None:
+    began = process_time()
+    read(skill, operation, query)
+    assert process_time() - began < 5
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ("이름하고   반, 점수만 남겨", {"columns": ["이름", "반", "점수"]}),
+        ("사과와 배만 보여줘", {"columns": ["사과", "배"]}),
+        ("name, age만", {"columns": ["name", "age"]}),
+        ("과목만 보여줘", {}),
+    ],
+)
+def test_columns_joined_by_words(query: str, told: dict[str, Any]) -> None:
+    assert read("table", "make_table", query) == told

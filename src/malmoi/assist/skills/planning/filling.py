@@ -7,6 +7,7 @@ from typing import Any
 
 from malmoi.assist.skills.operation import Operation
 from malmoi.assist.skills.planning.extraction import Found
+from malmoi.assist.skills.planning.reading import sentence
 from malmoi.assist.skills.planning.shown import meant, named_ids, ordinal
 from malmoi.assist.skills.planning.timing import Times, form_of
 from malmoi.assist.skills.planning.words import load_words
@@ -264,6 +265,7 @@ def _counts(name: str, schema: Mapping[str, Any], unit: str, words: Sequence[str
 def _ways(properties: Mapping[str, Any], required: Sequence[str], query: str) -> dict[str, Any]:
     """From where to where, between what and what; and names beside words that say whose they are."""
     arguments: dict[str, Any] = {}
+    query = sentence(query)
     names = [one for one in required if _kind(properties.get(one)) == "string" and one in _FROM | _TO]
     if len(names) == 2 and names[0] in _FROM and names[1] in _TO and not form_of(properties[names[0]]):
         for pattern in load_words().of("ways"):

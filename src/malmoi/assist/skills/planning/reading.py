@@ -1,8 +1,12 @@
 """What a skill itself can read out of a sentence."""
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
+
+
+_BLANKS = re.compile(r"\s{2,}")
 
 
 @runtime_checkable
@@ -27,3 +31,16 @@ def read_arguments(provider: object, operation: str, query: str, now: datetime) 
     return {
         name: value for name, value in provider.read_query(operation, query, now).items() if value is not None
     }
+
+
+def sentence(query: str, *, most: int = 1000) -> str:
+    """A query as patterns read it: its beginning, each run of blanks as one.
+
+    Patterns let blanks stand in many places. The ways to deal a long run of them out to these places are too
+    many to be tried, and while a pattern tries, nothing else is done.
+
+    Args:
+        query: what the person says.
+        most: characters; in more, nobody says what a call needs.
+    """
+    return _BLANKS.sub(lambda blanks: "\n" if "\n" in blanks[0] else " ", query)[:most]

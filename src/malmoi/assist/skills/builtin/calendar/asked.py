@@ -8,6 +8,7 @@ from importlib.resources import files
 from typing import Any
 
 from malmoi.assist.skills.planning.extraction import extract
+from malmoi.assist.skills.planning.reading import sentence
 
 _LONGEST = 40
 
@@ -25,6 +26,7 @@ def read_query(operation: str, query: str, now: datetime) -> dict[str, Any]:
         query: what the person says.
         now: the person's time.
     """
+    query = sentence(query)
     if operation == "list_events":
         return _looked_for(query)
     if operation != "create_event" or extract(query, now).of("quoted"):

@@ -8,6 +8,8 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import Any
 
+from malmoi.assist.skills.planning.reading import sentence
+
 _YEAR = re.compile(r"(?<!\d)((?:19|20)\d\d)(?!\d)")
 _DAYS = re.compile(
     r"(?<![\d년월.])(\d{1,3})\s*-?\s*(?:영업일|근무일|업무일|평일|working|business|workdays?|일|days?)"
@@ -37,7 +39,7 @@ def read_query(operation: str, query: str, now: datetime) -> dict[str, Any]:
         now: "next year" is counted from here.
     """
     reader = _READERS.get(operation)
-    return reader(query, now) if reader is not None else {}
+    return reader(sentence(query), now) if reader is not None else {}
 
 
 def _year(query: str, now: datetime) -> int | None:

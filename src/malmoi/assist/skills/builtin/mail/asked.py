@@ -7,6 +7,8 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import Any
 
+from malmoi.assist.skills.planning.reading import sentence
+
 
 @lru_cache(maxsize=1)
 def _words() -> dict[str, Any]:
@@ -23,6 +25,7 @@ def read_query(operation: str, query: str, now: datetime) -> dict[str, Any]:
     """
     if operation != "search_mail":
         return {}
+    query = sentence(query)
     told = {name: _first(_words()[name]["of"], query) for name in ("from", "query")}
     sender = told["from"]
     for title in _words()["titles"]["of"]:

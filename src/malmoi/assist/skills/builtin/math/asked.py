@@ -18,9 +18,11 @@ from malmoi.assist.skills.builtin.math.formulas import (
     with_signs,
 )
 from malmoi.assist.skills.builtin.math.quantities import conversion
+from malmoi.assist.skills.planning.reading import sentence
 
+_LONGEST = 2000
 _NUMBER = (
-    r"[-−]?\d+(?:\.\d+)?(?:/\d+)?|[-−]?\s?(?:무한대|무한|infinity|∞|oo|pi|파이|π)(?:/\d+)?"
+    r"[-−]?\d{1,30}(?:\.\d{1,30})?(?:/\d{1,30})?|[-−]?\s?(?:무한대|무한|infinity|∞|oo|pi|파이|π)(?:/\d+)?"
     r"|양의 무한대|음의 무한대|마이너스 무한대"
 )
 _FIGURE = re.compile(r"(?<![\w.])-?\d+(?:,\d{3})*(?:\.\d+)?")
@@ -42,7 +44,10 @@ def read_query(operation: str, query: str) -> dict[str, Any]:
         query: what the person says.
     """
     reader = _READERS.get(operation)
-    return {name: value for name, value in reader(query).items() if value} if reader is not None else {}
+    if reader is None:
+        return {}
+    told = reader(sentence(query, most=_LONGEST))  # a list of numbers may be long
+    return {name: value for name, value in told.items() if value}
 
 
 def _of(query: str) -> dict[str, Any]:

@@ -81,10 +81,12 @@ def _patterns() -> tuple[re.Pattern[str], re.Pattern[str]]:
     alone = "|".join(one(name) for name in _names() if name not in _SHORT and len(name) > 1)
     natives = asked_words()["natives"]
     words = "|".join(sorted([*natives["ones"], *natives["tens"]], key=len, reverse=True))
-    number = rf"\d[\d,]*(?:\.\d+)?(?:\s*[억만천백])*|(?<![가-힣])(?:{words}){{1,2}}"
+    number = (
+        rf"(?<!\d)\d[\d,]{{0,20}}(?:\.\d{{1,20}})?(?:\s*[억만천백]){{0,4}}|(?<![가-힣])(?:{words}){{1,2}}"
+    )
     amount = re.compile(
         rf"(?:(?P<before>섭씨|화씨|시속|초속)\s*)?(?P<number>{number})\s*(?P<unit>{unit})(?:\s*(?P<half>반)(?![가-힣]*(?:으로|정도))"
-        rf"|\s*(?P<more>\d+(?:\.\d+)?\s*(?:{unit})))?",
+        rf"|\s*(?P<more>\d{{1,20}}(?:\.\d{{1,20}})?\s*(?:{unit})))?",
         re.IGNORECASE,
     )
     wanted = re.compile(rf"(?<![A-Za-z가-힣\d])(?:몇\s*)?(?P<unit>섭씨|화씨|{alone})", re.IGNORECASE)

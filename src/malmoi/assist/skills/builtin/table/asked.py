@@ -4,9 +4,12 @@ import re
 from datetime import datetime
 from typing import Any
 
-_WORD = r"[가-힣A-Za-z0-9_]+"
+from malmoi.assist.skills.planning.reading import sentence
+
+_WORD = r"[가-힣A-Za-z0-9_]{1,40}"
 _KEEP = re.compile(
-    rf"((?:{_WORD}?(?:이랑|랑|하고|와|과|,)\s*)+{_WORD}?)\s*(?:열|칸|컬럼|항목|두 개|세 개)?(?:만|로만)"
+    # Words are joined at their ends alone: a pattern that looks for joints within them has too many ways.
+    rf"(?<![가-힣A-Za-z0-9_])((?:{_WORD}(?:,\s*|(?:(?<=[랑와과])|(?<=하고))\s+))+{_WORD}?)\s*(?:열|칸|컬럼|항목|두 개|세 개)?(?:만|로만)"
     r"(?![가-힣]*원)"
 )
 _JOINT = re.compile(r"(?:이랑|랑|하고|와|과(?!장|목)|,)\s+|,\s*")
@@ -37,6 +40,7 @@ def read_query(operation: str, query: str, now: datetime) -> dict[str, Any]:
     """
     if operation != "make_table":
         return {}
+    query = sentence(query)
     told: dict[str, Any] = {}
     if match := _KEEP.search(query):
         names = [one.strip() for one in _JOINT.split(match[1]) if one.strip()]
