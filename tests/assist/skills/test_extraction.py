@@ -93,3 +93,17 @@ def test_the_day_that_is_needed_comes_before_the_one_that_is_counted_from() -> N
 def test_a_long_hostile_query_takes_no_time() -> None:
     for text in ("1" * 5000, "1일 " * 1500, '"' * 5000, "a@" * 2500, "한" * 5000, "1,1" * 1600):
         extract(text, NOW)
+
+
+@pytest.mark.parametrize(
+    ("query", "dates"),
+    [
+        ("on tueſday", ["2026-11-24"]),  # letters that match "s", "i" and "k" where case does not count
+        ("FRİDAY", ["2026-11-27"]),
+        ("thıs weeKend", ["2026-11-28"]),
+        ("9999-12-30부터 9999-12-02까지", []),
+        ("9999-12-31부터 3일간", []),
+    ],
+)
+def test_odd_letters_and_far_days(query: str, dates: list[str]) -> None:
+    assert [one.value for one in extract(query, NOW).of("date")] == dates

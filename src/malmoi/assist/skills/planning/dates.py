@@ -17,6 +17,7 @@ from malmoi.assist.skills.planning.words import load_words
 
 _LAST_AFTERNOON_HOUR = 6
 _MAX_DAYS = 3650
+_YEARS = range(1000, 9000)  # from all of them one can count some years on, and back
 
 
 def find_dates(text: str, now: datetime) -> list[Value]:
@@ -130,7 +131,7 @@ def _dates() -> list[tuple[re.Pattern[str], Callable[[re.Match[str], date], date
 
 def _made(year: int, month: int, day: int) -> date | None:
     try:
-        return date(year, month, day)
+        return date(year, month, day) if year in _YEARS else None
     except ValueError:
         return None
 
@@ -186,7 +187,7 @@ def _ahead(match: re.Match[str], today: date, sign: int) -> date | None:
         return today + timedelta(weeks=count)
     months = today.year * 12 + today.month - 1 + count * (12 if unit.startswith(("년", "year")) else 1)
     year, month = divmod(months, 12)
-    if abs(count) > _MAX_DAYS or not 1 <= year <= 9999:
+    if abs(count) > _MAX_DAYS or year not in _YEARS:
         return None
     return date(year, month + 1, min(today.day, monthrange(year, month + 1)[1]))
 

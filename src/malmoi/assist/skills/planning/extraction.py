@@ -12,6 +12,8 @@ from malmoi.assist.skills.planning.periods import find_durations, find_month_end
 from malmoi.assist.skills.planning.value import Value, ValueKind, unclaimed
 
 _LONGEST = 4000
+# Where case does not count, these match letters of English words, which they are not.
+_LETTERS = str.maketrans("ſıİ\u212a", "siIK")
 _EMAIL = re.compile(r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,8}")
 _URL = re.compile(r"https?://[^\s<>\"'`)\]]{3,1000}")
 _QUOTED = re.compile(
@@ -67,7 +69,7 @@ def extract(text: str, now: datetime) -> Found:
         text: what the person says; only the first few thousand characters are looked at.
         now: the person's time: "tomorrow" is counted from here.
     """
-    text = text[:_LONGEST]
+    text = text[:_LONGEST].translate(_LETTERS)
     quoted = [
         Value("quoted", next(filter(None, match.groups())), match.start(), match.end())
         for match in _QUOTED.finditer(text)
