@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
 
-
 _BLANKS = re.compile(r"\s{2,}")
 
 

@@ -8,8 +8,9 @@ from malmoi.assist.skills.planning.reading import sentence
 
 _WORD = r"[가-힣A-Za-z0-9_]{1,40}"
 _KEEP = re.compile(
-    # Words are joined at their ends alone: a pattern that looks for joints within them has too many ways.
-    rf"(?<![가-힣A-Za-z0-9_])((?:{_WORD}(?:,\s*|(?:(?<=[랑와과])|(?<=하고))\s+))+{_WORD}?)\s*(?:열|칸|컬럼|항목|두 개|세 개)?(?:만|로만)"
+    # Words are joined at their ends alone: joints within them could be had in too many ways.
+    rf"(?<![가-힣A-Za-z0-9_])((?:{_WORD}(?:,\s*|(?:(?<=[랑와과])|(?<=하고))\s+))+{_WORD}?)\s*"
+    r"(?:열|칸|컬럼|항목|두 개|세 개)?(?:만|로만)"
     r"(?![가-힣]*원)"
 )
 _JOINT = re.compile(r"(?:이랑|랑|하고|와|과(?!장|목)|,)\s+|,\s*")
