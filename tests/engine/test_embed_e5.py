@@ -111,6 +111,16 @@ def test_blocks_of_four_bits_become_numbers() -> None:
 PIECES = ["<unk>", "▁", "▁a", "b", "ab", "▁ab", "c", "bc"]
 
 
+def vocabulary() -> Pieces:
+    return Pieces(
+        PIECES,
+        [0.0, -3.0, -2.0, -4.0, -9.0, -3.0, -3.5, -2.5],
+        unknown=0,
+        spelling={ord("A"): "a"},
+        apart=frozenset({0}),
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -125,14 +135,15 @@ PIECES = ["<unk>", "▁", "▁a", "b", "ab", "▁ab", "c", "bc"]
     ids=["whole", "best sum", "spaces", "unknown letter", "space at the end", "spelling", "nothing"],
 )
 def test_words_become_their_likeliest_pieces(text: str, expected: list[str]) -> None:
-    pieces = Pieces(
-        PIECES,
-        [0.0, -3.0, -2.0, -4.0, -9.0, -3.0, -3.5, -2.5],
-        unknown=0,
-        spelling={ord("A"): "a"},
-        apart=frozenset({0}),
-    )
-    assert [PIECES[place] for place in pieces.ids(text)] == expected
+    assert [PIECES[place] for place in vocabulary().ids(text)] == expected
+
+
+def test_only_short_words_are_remembered() -> None:
+    pieces = vocabulary()
+    assert len(pieces.ids("ab" * 4000)) == len(pieces.ids("ab" * 4000)) == 4000
+    assert pieces.ids("ab") == pieces.ids("ab")
+    remembered = pieces._known.cache_info()
+    assert (remembered.currsize, remembered.hits) == (1, 1)
 
 
 @installed

@@ -10,6 +10,7 @@ from functools import lru_cache
 
 _SPACE = "\u2581"  # stands for a space, and before every word
 _REMEMBERED = 20_000  # words
+_LONGEST_REMEMBERED = 40  # characters; a longer one is hardly met again, and could be a whole text
 _UNKNOWN_PENALTY = 10.0  # below the least likely piece, as in SentencePiece
 
 
@@ -39,7 +40,7 @@ class Pieces:
         self._unknown_score = min(self._scores) - _UNKNOWN_PENALTY
         self._spelling = spelling
         self._longest = max(map(len, self._ids))
-        self._word = lru_cache(_REMEMBERED)(self._cut)
+        self._known = lru_cache(_REMEMBERED)(self._cut)
 
     def ids(self, text: str) -> list[int]:
         """The pieces of a text in NFC, without marks of beginning and end."""
@@ -47,6 +48,9 @@ class Pieces:
         # A run of spaces is one; a space at the end stands as a piece of its own.
         words = [word for word in plain.split(" ") if word] + [""] * plain.endswith(" ")
         return [piece for word in words or [""] for piece in self._word(word)]
+
+    def _word(self, word: str) -> tuple[int, ...]:
+        return self._known(word) if len(word) <= _LONGEST_REMEMBERED else self._cut(word)
 
     def _cut(self, word: str) -> tuple[int, ...]:
         """The best pieces of a word, by dynamic programming over where a piece may end."""
