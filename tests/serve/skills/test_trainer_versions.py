@@ -5,7 +5,9 @@ import csv
 import io
 import json
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
+from time import process_time
 from typing import Any
 
 import pytest
@@ -16,6 +18,8 @@ from skills_server import InProcess, put_skill, skills_server
 
 from gateway import script
 from malmoi.assist.skills.routing.ngrams import letter_vectors
+from malmoi.serve.skills.trainer.types import RowValue, Stages
+from malmoi.serve.skills.trainer.versions import _changes
 
 SETS = "/api/skills/sets"
 SEARCH = {"skill": "rental", "operation": "search"}
@@ -166,6 +170,29 @@ async def test_what_differs_between_versions_is_told(home: Path) -> None:
         await gateway.client.post(f"{SETS}/{set_id}/versions")
         assert (await gateway.client.get(f"{path}?since=1&until=2")).json() == told
         assert (await gateway.client.get(f"{path}?since=1&until=3")).status_code == 404
+
+
+def test_thousands_of_changed_rows_are_told_soon() -> None:
+    def rows(answer: str) -> list[RowValue]:
+        said = datetime(2026, 11, 22, tzinfo=UTC)
+        return [
+            RowValue(
+                query=str(number),
+                turns=[],
+                language="ko",
+                zone="",
+                said_at=said,
+                part="train",
+                stages=Stages(answer=answer),
+            )
+            for number in range(2000)
+        ]
+
+    before, after = rows("네."), rows("아니요.")
+    began = process_time()
+    told = _changes([], before, after)
+    assert process_time() - began < 2
+    assert (len(told.changed), told.added, told.removed) == (2000, [], [])
 
 
 async def test_a_model_that_fails_ends_the_measurement(home: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -117,13 +118,7 @@ class SkillSetVersions:
 
 
 def _changes(about: list[str], before: Sequence[RowValue], after: Sequence[RowValue]) -> Changes:
-    left = list(before)
-    added: list[RowValue] = []
-    for one in after:
-        if one in left:
-            left.remove(one)
-        else:
-            added.append(one)
+    left, added = _without(before, after), _without(after, before)
     # A query of both that is not the same row has been changed.
     by_words: dict[str, list[RowValue]] = {}
     for one in left:
@@ -138,6 +133,23 @@ def _changes(about: list[str], before: Sequence[RowValue], after: Sequence[RowVa
             new.append(one)
     removed = [one for some in by_words.values() for one in some]
     return Changes(about=about, added=new, removed=removed, changed=changed)
+
+
+def _without(rows: Sequence[RowValue], others: Sequence[RowValue]) -> list[RowValue]:
+    """The rows that are not among others; one that is there twice stands for two."""
+    spare = Counter(map(_marked, others))
+    left: list[RowValue] = []
+    for one in rows:
+        mark = _marked(one)
+        if spare[mark]:
+            spare[mark] -= 1
+        else:
+            left.append(one)
+    return left
+
+
+def _marked(row: RowValue) -> str:
+    return json.dumps(row.model_dump(mode="json"), sort_keys=True)
 
 
 async def _content(session: AsyncSession, kept: SkillSet) -> dict[str, Any]:
