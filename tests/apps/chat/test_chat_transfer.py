@@ -267,11 +267,23 @@ async def test_odd_values_of_a_file_are_reasons_and_not_failures(server: Server)
     def message(**fields: Any) -> dict[str, Any]:
         return good | {"messages": [good["messages"][0] | fields]}
 
+    cited = {
+        "number": 1,
+        "document_id": "doc",
+        "start": 0,
+        "end": 1,
+        "quote": "",
+        "answer_start": 0,
+        "answer_end": 1,
+        "score": 0.5,
+    }
     bad = [
         message(finish_reason="x" * 33),
         message(created_at="0001-01-01T00:00:00+14:00"),
         message(usage={"seconds": float("inf")}),
         message(content="\ud800"),
+        message(grounds={"citations": [cited | {"score": float("nan")}]}),
+        message(grounds={"citations": [cited | {"document_id": "doc\x00"}]}),
         good | {"title": "\U0001d160" * 100},  # becomes three times as long when it is composed
         good | {"title": "\ud800"},
     ]

@@ -377,7 +377,7 @@ class SourceOut(BaseModel):
     """A passage that was found for a question. Its span counts characters of the document's text."""
 
     number: int
-    document_id: str
+    document_id: Id
     title: str
     place: str
     headings: list[str] = []
@@ -393,13 +393,13 @@ class CitationOut(BaseModel):
     """
 
     number: int
-    document_id: str
+    document_id: Id
     start: int
     end: int
     quote: str
     answer_start: int
     answer_end: int
-    score: float
+    score: Annotated[float, Field(allow_inf_nan=False)]
 
 
 class ExtractOut(BaseModel):
