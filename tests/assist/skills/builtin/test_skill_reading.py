@@ -42,6 +42,7 @@ def read(skill: str, operation: str, query: str) -> dict[str, Any]:
         ),
         ("matrix", "[[5,1],[2,2]] 행렬식", {"matrix": "[[5,1],[2,2]]"}),
         ("statistics", "11, 14, 19 표준편차", {"numbers": [11, 14, 19]}),
+        pytest.param("statistics", f"1, {'9' * 400} 평균", {}, id="statistics-too-large"),
         ("convert_units", "열두 평이면 몇 제곱미터", {"quantity": "12평", "to": "제곱미터"}),
         ("convert_units", "how many pounds is 7 kg", {"quantity": "7kg", "to": "pounds"}),
         ("calculate", "내 인생은 몇 점", {}),

@@ -5,6 +5,7 @@ Only what can be meant in one way is given: a sentence with two formulas where o
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from math import isfinite
 from typing import Any
 
 from malmoi.assist.skills.builtin.math.formulas import (
@@ -206,7 +207,8 @@ def _statistics(query: str) -> dict[str, Any]:
     best: list[float | int] = []
     for run in re.finditer(rf"(?:{_LISTED.pattern})+-?\d+(?:\.\d+)?", query):
         numbers = [_number(one) for one in re.findall(r"-?\d+(?:\.\d+)?", run[0])]
-        best = max(best, numbers, key=len)
+        if all(map(isfinite, numbers)):  # one of 400 figures is more than a number can be
+            best = max(best, numbers, key=len)
     return {"numbers": best} if len(best) > 1 else {}
 
 
