@@ -1,6 +1,7 @@
 """The router: the right skill, the right operation, or none; corrections count at once."""
 
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 from skill_world import embed, operation, skill
 
-from malmoi.assist.skills.routing import Before, Demonstration, Router
+from malmoi.assist.skills.routing import Before, Demonstration, Router, index
 from malmoi.assist.skills.routing.fitting import fit_router
 from malmoi.assist.skills.routing.index import _regular
 from malmoi.assist.skills.routing.weighing import load_weights
@@ -109,3 +110,18 @@ def test_a_kernel_that_is_not_positive_is_made_so() -> None:
     )  # the least eigenvalue is below -0.2
     assert np.linalg.eigvalsh(_regular(kernel, 0.1))[0] == pytest.approx(0.1)
     assert (_regular(np.eye(3), 0.1) == 1.1 * np.eye(3)).all()
+
+
+async def test_learning_leaves_the_loop_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[threading.Thread] = []
+    learned = index._learned
+
+    def noted(*given: Any) -> Any:
+        threads.append(threading.current_thread())
+        return learned(*given)
+
+    monkeypatch.setattr(index, "_learned", noted)
+    made = await index.build_index(both(), embed)
+    assert made.names == ["food", "bus"]
+    assert threads
+    assert threading.main_thread() not in threads

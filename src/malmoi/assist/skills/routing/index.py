@@ -1,5 +1,6 @@
 """What queries are compared with: the examples of operations, their descriptions, and queries for none."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -157,9 +158,20 @@ async def index_of(
         embed: unit-length vectors of texts.
         weights: of the kernel; None: those that were fitted for the encoder.
     """
+    vectors = await embed([one.query for one in shown])
+    chosen = weights if weights is not None else load_weights(vectors.shape[1])
+    # Of very many examples it takes seconds, in which others are answered.
+    return await asyncio.to_thread(_learned, shown, names, labels, vectors, chosen)
+
+
+def _learned(
+    shown: list[Demonstration],
+    names: list[str],
+    labels: list[Label],
+    vectors: NDArray[np.float32],
+    weights: Weights,
+) -> Index:
     texts = [one.query for one in shown]
-    vectors = await embed(texts)
-    weights = weights if weights is not None else load_weights(vectors.shape[1])
     mean = np.zeros_like(vectors[0])
     if weights.centred:
         mean = vectors.mean(axis=0)
