@@ -53,7 +53,10 @@ async def test_templates_are_listed_with_fields_and_missing_skills(server: Serve
 
 
 async def test_a_skill_that_is_not_installed_is_named(server: Server) -> None:
-    server.chat.templates._skills = lambda: ["weather"]
+    async def installed() -> list[str]:
+        return ["weather"]
+
+    server.chat.templates._skills = installed
     listed = {item["id"]: item for item in (await server.json("GET", "templates"))["items"]}
     assert listed["trip"]["skills"] == [
         {"name": "travel", "installed": False},
