@@ -247,7 +247,7 @@ async def test_own_files_are_checked_item_by_item(server: Server) -> None:
     assert report["imported"] == 1
     assert [item["index"] for item in report["skipped"]] == list(range(len(bad)))
     assert "parent" in report["skipped"][1]["reason"]
-    await import_file(server, exported | {"version": 2}, status=400)
+    await import_file(server, exported | {"version": 3}, status=400)
     await import_file(server, exported | {"conversations": 5}, status=400)
     foreign = good | {"folder": "fold_of_somebody", "persona": "pers_of_somebody"}
     assert (await import_file(server, exported | {"conversations": [foreign]}))["imported"] == 1

@@ -162,7 +162,8 @@ async def test_the_next_turns_see_what_a_skill_did(server: Server) -> None:
     await server.switch_off("rental")
     await ask_for(server, conversation_id, "고마워", parent_id=first["id"])
     prompt: Any = server.engine.requests[-1].prompt
-    assert [one.content for one in prompt.messages][-3:] == [FIND, "차 1대, 35,000원.", "고마워"]
+    shown = "차 1대, 35,000원.\n1. 아반떼 (A-7)"  # what the card showed can be meant later: "the first one"
+    assert [one.content for one in prompt.messages][-3:] == [FIND, shown, "고마워"]
 
 
 async def test_a_following_query_counts_the_branch_alone(server: Server) -> None:
