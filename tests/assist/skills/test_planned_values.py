@@ -10,6 +10,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from skill_world import NOW, Model, operation, skill
 
 from malmoi.assist.skills.planning import Planner, PlanRequest, Spent
+from malmoi.assist.skills.routing import Demonstration
 
 
 async def planned(query: str, schema: dict[str, Any], value: str) -> Any:
@@ -33,3 +34,26 @@ async def test_takes_nothing_that_a_model_has_made_up(key: str, form: str, made_
 async def test_takes_no_moment_that_nobody_has_named() -> None:
     assert await planned("모임을 적어 줘", {"x-malmoi-form": "moment"}, "2031-05-06T09:00") is None
     assert await planned("모임을 적어 줘", {"x-malmoi-form": "none", "format": "date"}, "2031-05-06") is None
+
+
+@pytest.mark.parametrize(
+    ("query", "shown", "arguments"),
+    [
+        ("회의 적어 줘", {"about": "모임"}, {"about": "모임"}),
+        ("오늘 회의 적어 줘", {"when": "2025-03-01"}, {"when": "2026-11-22"}),
+        ("오늘 3시 회의", {"about": "모임", "when": "2025-03-01T15:00"}, {"when": "2026-11-22"}),
+        ("올해 회의", {"year": 2025}, {}),
+        ("2025년 회의", {"year": 2025}, {"year": 2025}),
+    ],
+    ids=["plain", "day", "moment", "this year", "year that is named"],
+)
+async def test_a_demonstration_of_another_day_is_not_taken_word_for_word(
+    query: str, shown: dict[str, Any], arguments: dict[str, Any]
+) -> None:
+    when = {"type": "string", "x-malmoi-form": "date"}
+    noted = operation("note", "write", about={"type": "string"}, when=when, year={"type": "integer"})
+    loaded, _ = skill("notes", [noted], {"적어 줘": "note"})
+    same = Demonstration(query, "notes", "note", shown)
+    request = PlanRequest(query=query, now=NOW, language="ko", demonstrations=[same])
+    plan = await Planner(None, Spent(1000)).plan(loaded, noted, request)
+    assert plan.arguments == arguments

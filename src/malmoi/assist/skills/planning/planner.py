@@ -33,6 +33,8 @@ _SHOWN_EXAMPLES = 2  # demonstrations of an operation in a prompt; each costs a 
 _SHOWN_TURNS = 4
 _TURN = 600  # characters of an earlier turn
 _MUST_BE_SHOWN = re.compile(r"(^|_)(id|uid|uuid|email|url|reference)$", re.IGNORECASE)
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+_YEARS = range(1900, 2200)
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
@@ -303,15 +305,20 @@ class Planner:
 
 def _shown_exactly(operation: Operation, request: PlanRequest) -> Mapping[str, Any] | None:
     """The arguments of a demonstration that says the same, unless they depend on the day."""
-    properties = operation.parameters.get("properties", {})
     plain = _plain(request.query)
     for one in request.demonstrations:
         if one.arguments is None or _plain(one.query) != plain or one.operation != operation.name:
             continue
-        forms = {str(properties.get(name, {}).get("format", "")) for name in one.arguments}
-        if not forms & {"date", "date-time"}:
+        if not any(_is_of_a_day(value, request.query) for value in one.arguments.values()):
             return one.arguments
     return None
+
+
+def _is_of_a_day(value: Any, query: str) -> bool:
+    """Whether a value may be right on some days only: a date, or a year that the query does not name."""
+    if isinstance(value, str):
+        return _DAY.match(value) is not None
+    return isinstance(value, int) and value in _YEARS and str(value) not in query
 
 
 def _checked(
