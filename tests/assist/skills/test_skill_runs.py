@@ -217,10 +217,18 @@ async def test_missing_credentials_are_asked_for_in_settings() -> None:
     loaded, world = cars(auth={"kind": "bearer"})
     events = await run(runner(), "제주에서 렌터카 찾아줘", loaded)
     assert (kinds(events), events[-1].reason) == (["routed", "text", "ended"], "credentials")
+    assert "토큰" in text(events)
     assert world.calls == []
     events = await run(runner(), "제주에서 렌터카 찾아줘", loaded, credentials={"cars": {"token": "t0ken"}})
     assert events[-1].reason == "answered"
     assert world.calls[0][2].credentials == {"token": "t0ken"}
+
+
+async def test_missing_credentials_are_called_what_people_call_them() -> None:
+    fields = {"imap_host": {"title": {"ko": "받는 서버", "en": "Incoming server"}}, "zone": {}}
+    loaded, _ = cars(auth={"kind": "fields", "fields": fields})
+    events = await run(runner(), "제주에서 렌터카 찾아줘", loaded)
+    assert text(events).endswith("넣어 주세요: 받는 서버, zone.")
 
 
 async def test_a_model_that_fails_leaves_a_question() -> None:

@@ -28,7 +28,10 @@ kind = "booking"
 title = { ko = "{car.name}" }
 """
 
+import tomllib
 from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -165,12 +168,21 @@ class Auth(_Part):
 
     def needs(self) -> dict[str, AuthField]:
         """Every value that a person gives, by its name in `CallContext.credentials`."""
+        titles = _usual_titles()
         told: dict[str, dict[str, AuthField]] = {
-            "bearer": {"token": AuthField()},
-            "api_key": {"key": AuthField()},
-            "basic": {"username": AuthField(secret=False), "password": AuthField()},
+            "bearer": {"token": AuthField(title=titles["token"])},
+            "api_key": {"key": AuthField(title=titles["key"])},
+            "basic": {
+                "username": AuthField(title=titles["username"], secret=False),
+                "password": AuthField(title=titles["password"]),
+            },
         }
         return {**told.get(self.kind, {}), **self.fields}
+
+
+@cache
+def _usual_titles() -> dict[str, Texts]:
+    return tomllib.loads(files(__package__).joinpath("needs.toml").read_text(encoding="utf-8"))
 
 
 class CardField(_Part):

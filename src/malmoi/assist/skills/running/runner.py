@@ -15,6 +15,7 @@ from dataclasses import replace
 from secrets import token_hex
 from typing import Any, TypeVar
 
+from malmoi.assist.skills.cards import in_language
 from malmoi.assist.skills.limits import SkillLimits
 from malmoi.assist.skills.loading import LoadedSkill, check_arguments, title_of
 from malmoi.assist.skills.operation import CallContext, Operation, Result
@@ -418,8 +419,10 @@ class _Run:
     def _require_credentials(self, skill: LoadedSkill) -> None:
         missing = skill.missing(self._request.credentials.get(skill.name, {}))
         if missing:
-            title = skill.skill.manifest.people_text(self._request.language).name
-            raise _Stop("credentials", self._say("credentials", title=title, labels=", ".join(missing)))
+            language, needs = self._request.language, skill.auth.needs()
+            title = skill.skill.manifest.people_text(language).name
+            labels = ", ".join(in_language(needs[name].title, language) or name for name in missing)
+            raise _Stop("credentials", self._say("credentials", title=title, labels=labels))
 
     def _mark(self, skill: LoadedSkill, operation: Operation, arguments: dict[str, Any]) -> str:
         return Pending("", skill.name, operation.name, arguments).hash
