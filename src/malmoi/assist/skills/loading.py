@@ -13,6 +13,7 @@ import jsonschema
 from malmoi.assist.egress import Egress
 from malmoi.assist.skills.cards import cards_of, in_language, sentence
 from malmoi.assist.skills.finding import Finding, refuse_errors
+from malmoi.assist.skills.hints import with_plain_hints
 from malmoi.assist.skills.limits import SkillLimits
 from malmoi.assist.skills.manifest import Auth, OperationText, Skill
 from malmoi.assist.skills.openapi import Api, ApiDocument, OpenApiProvider, read_api, read_document
@@ -224,6 +225,8 @@ def lay_over(skill: Skill, operations: Sequence[Operation]) -> tuple[Operation, 
         if skill.manifest.source.python is None:
             # A foreign pattern can take for ever to match; the server it came from checks it anyway.
             parameters = without_patterns(parameters)
+            if skill.origin != "builtin":
+                parameters = with_plain_hints(parameters)
         if said.fixed:
             parameters = without(parameters, said.fixed)
         seen.append(
