@@ -137,7 +137,8 @@ function valueInWords(value, schema) {
   if (typeof value === 'object') return JSON.stringify(value);
   const text = String(value);
   const words = schema?.['x-malmoi-words']?.[text];
-  if (Array.isArray(words)) return words.find((word) => HANGUL.test(word) === (language.value === 'ko')) ?? capital(text.replaceAll('_', ' '));
+  // The first word names a value; the others are ways to say it.
+  if (Array.isArray(words)) return capital((language.value === 'ko' ? words[0] : words.find((word) => !HANGUL.test(word))) ?? text.replaceAll('_', ' '));
   if (DATE.test(text) && !Number.isNaN(Date.parse(text))) return day(text);
   return text;
 }

@@ -48,6 +48,8 @@ async def test_has_operations_titles_effects_and_examples(name):
             assert {title_of(operation, "ko"), title_of(operation, "en")} != {operation.name}
             assert operation.description
             assert operation.parameters["additionalProperties"] is False
+            for schema in operation.parameters["properties"].values():
+                assert set(schema["x-malmoi-title"]) == {"ko", "en"}, schema
         assert {one.name for one in loaded.operations if one.effect == "write"} == WRITES.get(name, set())
         for example in loaded.skill.manifest.examples:
             assert example.operation is not None
