@@ -314,6 +314,27 @@ async def stale(server: Server) -> int:
         return int(await session.scalar(other) or 0)
 
 
+async def test_a_database_that_is_away_at_the_start_is_waited_for(
+    open_server: OpenServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from malmoi.serve.documents.indexing import Indexer
+
+    monkeypatch.setattr("malmoi.serve.documents.indexing._POLL", 0.05)
+    renew, failures = Indexer._renew, [OSError("the database restarts")]
+
+    async def sometimes(self: Indexer) -> None:
+        if failures:
+            raise failures.pop()
+        await renew(self)
+
+    monkeypatch.setattr(Indexer, "_renew", sometimes)
+    server = await open_server()
+    document = await server.add(await server.collection(), "a.txt", TEXT)
+    assert (await server.finished(document))["status"] == "ready"
+    assert not failures
+    assert "could not be indexed: the database restarts" in caplog.text
+
+
 async def test_two_processes_do_not_index_the_same_documents(open_server: OpenServer, home: Path) -> None:
     from malmoi.core.errors import Conflict
     from malmoi.core.locks import locked

@@ -1,8 +1,8 @@
 """The work in the background: uploaded files become passages, terms and vectors, one document at a time.
 
 Every step is saved, so whatever ends the server in the middle (kill -9 too), the next start goes on there. A
-document is found by its words as soon as its terms are in; morphemes and vectors follow. One process of a
-home indexes; others wait for its lock.
+document is found by its words as soon as its terms are in, by Korean ones when their morphemes are; vectors
+follow. One process of a home indexes; others wait for its lock.
 """
 
 from __future__ import annotations
@@ -96,20 +96,19 @@ class Indexer:
                     await self._work_alone()
             except Conflict:
                 await asyncio.sleep(_POLL)
+            except (DiskFull, DBAPIError, OSError) as error:
+                # A full disk, or a database that restarts: what is half done is tried again.
+                _LOG.warning("documents could not be indexed: %s", error)
+                await asyncio.sleep(_POLL)
 
     async def _work_alone(self) -> None:
         await self._renew()
         while True:
             self._wake.clear()
-            try:
-                while await self._next():
-                    pass
-                if self._untidy or asyncio.get_running_loop().time() > self._tidied + _TIDY_EVERY:
-                    await self._clean()
-            except (DiskFull, DBAPIError, OSError) as error:
-                # A full disk, or a database that restarts: what is half done is tried again.
-                _LOG.warning("documents could not be indexed: %s", error)
-                await asyncio.sleep(_POLL)
+            while await self._next():
+                pass
+            if self._untidy or asyncio.get_running_loop().time() > self._tidied + _TIDY_EVERY:
+                await self._clean()
             with suppress(TimeoutError):
                 async with asyncio.timeout(_POLL):
                     await self._wake.wait()
@@ -117,7 +116,11 @@ class Indexer:
     async def _clean(self) -> None:
         deleted, self._untidy = self._untidy, False
         self._tidied = asyncio.get_running_loop().time()
-        await self._tidy(deleted)
+        try:
+            await self._tidy(deleted)
+        except BaseException:
+            self._untidy = self._untidy or deleted
+            raise
 
     async def _renew(self) -> None:
         """Take up documents with vectors of another model than the one of now, which never finds them.
@@ -126,11 +129,18 @@ class Indexer:
         vectors that mean nothing to this model.
         """
         other = and_(StoredPassage.embedder.is_not(None), lacks_vectors(self._tools.embed))
+        # Nearly always there are none: an index tells that without reading passages, and nobody waits for it.
+        async with self._tools.db.reading() as session:
+            found = await session.scalars(select(StoredPassage.collection_id).where(other).distinct())
+            collections = found.all()
+        if not collections:
+            return
         async with self._tools.db.session() as session:
             await session.execute(
                 update(StoredDocument)
                 .where(
                     StoredDocument.status == "ready",
+                    StoredDocument.collection_id.in_(collections),
                     StoredDocument.id.in_(select(StoredPassage.document_id).where(other)),
                 )
                 .values(status="indexing", attempts=0)
@@ -249,9 +259,3 @@ class Indexer:
             row = await session.get(StoredDocument, document_id)
             if row is not None:
                 await mark_changed(session, [row.collection_id])
-
-    async def _set(self, document_id: str, **values: object) -> None:
-        async with self._tools.db.session() as session:
-            await session.execute(
-                update(StoredDocument).where(StoredDocument.id == document_id).values(**values)
-            )
