@@ -9,7 +9,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from malmoi.core.errors import EngineError, MalmoiError, MissingExtra, NotFound, UnknownName, Unsupported
+from malmoi.core.errors import (
+    EngineError,
+    MalmoiError,
+    MissingExtra,
+    ModelFileInvalid,
+    NotFound,
+    UnknownName,
+    Unsupported,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -69,7 +77,7 @@ class Embedding:
             role: what the texts are; texts that are compared with each other are all queries.
 
         Raises:
-            NoEmbedder: no such engine is here.
+            NoEmbedder: no such engine is here, or its files are broken.
             EngineError: it failed, or cannot answer now.
         """
         import numpy as np
@@ -84,7 +92,7 @@ class Embedding:
                 for start in range(0, len(texts), _AT_ONCE):
                     batch = [text[:_MOST] or " " for text in texts[start : start + _AT_ONCE]]
                     pieces.append(await engine.embed(batch, role=role))
-        except (MissingExtra, NotFound, UnknownName, Unsupported) as error:
+        except (MissingExtra, ModelFileInvalid, NotFound, UnknownName, Unsupported) as error:
             raise NoEmbedder(error.message, fix=error.fix) from error
         vectors = np.concatenate(pieces)
         if vectors.shape[0] != len(texts) or not np.isfinite(vectors).all():
