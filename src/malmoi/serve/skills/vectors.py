@@ -35,18 +35,17 @@ class RoutingVectors:
         """One unit vector a text, (N, D)."""
         import numpy as np
 
-        new = [text for text in dict.fromkeys(texts) if text not in self._known]
-        made: dict[str, NDArray[np.float32]] = {}
+        # Taken before the others are made: meanwhile they may make room.
+        found = {text: self._known[text] for text in texts if text in self._known}
+        new = [text for text in dict.fromkeys(texts) if text not in found]
         if new:
             try:
-                made = dict(zip(new, await self._embed(new), strict=True))
+                found.update(zip(new, await self._embed(new), strict=True))
             except NoEmbedder:
                 return letter_vectors(texts)
-        found = np.stack([made[text] if text in made else self._known[text] for text in texts])
-        for text in texts:
-            if text in made:
-                self._known[text] = made[text]
+        for text, vector in found.items():
+            self._known[text] = vector
             self._known.move_to_end(text)
         while len(self._known) > _KEPT:
             self._known.popitem(last=False)
-        return found
+        return np.stack([found[text] for text in texts])
