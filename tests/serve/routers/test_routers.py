@@ -1,5 +1,6 @@
 """Routers: made, frozen, measured and tried by one account; used by the Studio API."""
 
+import asyncio
 import sys
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -158,6 +159,17 @@ async def test_a_query_is_tried_before_anything_is_frozen(gateway: InProcess) ->
     assert best["margin"] >= trace["figures"]["domains"]["threshold"]
     missing = await gateway.post(f"{ROUTERS}/{router_id}/test", {"query": "x", "version": 1})
     assert missing.status_code == 404
+    body = {"query": "x", "history": ["가" * 4001]}
+    assert (await gateway.post(f"{ROUTERS}/{router_id}/test", body)).status_code == 400
+
+
+async def test_what_is_learned_waits_for_nobody(gateway: InProcess) -> None:
+    router_id = await make(gateway)
+    body = {"query": "대구 날씨 알려줘"}
+    first = (await gateway.post(f"{ROUTERS}/{router_id}/test", body)).json()
+    async with gateway.services.routers._learning:  # somebody else's router is being learned
+        answer = await asyncio.wait_for(gateway.post(f"{ROUTERS}/{router_id}/test", body), 10)
+    assert answer.json() == first
 
 
 async def test_routers_of_others_do_not_exist(gateway: InProcess) -> None:
@@ -209,6 +221,11 @@ async def test_a_content_that_cannot_be_learned_is_told_why(gateway: InProcess) 
     router_id = await make(gateway, content={"safety": False})
     nothing = await gateway.client.post(f"{ROUTERS}/{router_id}/versions")
     assert (nothing.status_code, nothing.json()["error"]["field"]) == (400, "content")
+    topic = {"name": "a", "examples": ["x", "y"]}
+    full = {"domains": [topic], "others": ["X"], "usual_others": False, "safety": False}
+    router_id = await make(gateway, name="b", content=full)
+    nothing = await gateway.client.post(f"{ROUTERS}/{router_id}/versions")
+    assert (nothing.status_code, nothing.json()["error"]["field"]) == (400, "content.others")
     assert (await gateway.post(ROUTERS, {"name": "안내"})).status_code == 409
 
 

@@ -81,7 +81,7 @@ class Routers:
 
         Raises:
             NotFound: the account has none of this id.
-            InvalidInput: there is nothing to route by.
+            InvalidInput: there is nothing to route by, or no text is about none of the topics.
             Conflict: it has too many versions.
         """
         content = (await self.store.get(account_id, router_id)).content
@@ -103,6 +103,7 @@ class Routers:
 
         Raises:
             LimitExceeded: a limit of the key or account is used up.
+            InvalidInput: no text is about none of the topics.
         """
         before = history[-1] if history else ""
         tokens = estimate_tokens(query) + (estimate_tokens(before) if before else 0)
@@ -152,6 +153,9 @@ class Routers:
     async def _learn(self, content: Content) -> _Learned:
         """The classifiers of a content; kept, and made by one request alone."""
         key = content.model_dump_json()
+        if (known := self._learned.get(key)) is not None:  # nobody waits for what others let be learned
+            self._learned.move_to_end(key)
+            return known
         async with self._learning:
             learned = self._learned.get(key)
             if learned is None:
@@ -171,9 +175,16 @@ class Routers:
         if not topics:
             return None
         own = {text.casefold() for topic in topics for text in topic.examples}
+        left = [text for text in dict.fromkeys(others) if text.casefold() not in own]
+        if not left:
+            raise InvalidInput(
+                "all others are examples as well.",
+                field="content.others",
+                fix="Add queries that are about none of the topics.",
+            )
         return await build_classifier(
             [Topic(one.name, tuple(one.examples), one.description) for one in topics],
-            [text for text in dict.fromkeys(others) if text.casefold() not in own],
+            left,
             self._embed,
             is_one=is_one,
         )
