@@ -174,6 +174,10 @@ async def test_what_was_found_before_is_not_found_again(tmp_path: Path) -> None:
     outcomes = await evaluate(queries, opened, Router(embed), setting="all", known=changed, on_done=again.add)
     assert [one.found for one in outcomes] == ["food.book", ""]
     assert len((tmp_path / "out.jsonl").read_text("utf-8").splitlines()) == 2
+    with (tmp_path / "out.jsonl").open("a", encoding="utf-8") as file:
+        file.write('{"way": "te')  # broken off
+    assert set(Kept(tmp_path / "out.jsonl", "test -").of("all")) == {"a", "c"}
+    assert (tmp_path / "out.jsonl").read_text("utf-8").endswith("}\n")
     with pytest.raises(InvalidInput, match="another evaluation"):
         Kept(tmp_path / "out.jsonl", "test standard")
     (tmp_path / "out.jsonl").write_text("{}\n", "utf-8")

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from malmoi.core.errors import InvalidInput
+from malmoi.core.files import write_text
 from malmoi.serve.skills.evaluation.run import Outcome
 
 
@@ -24,7 +25,9 @@ class Kept:
         self._found: dict[tuple[str, str], Outcome] = {}
         if path is None or not path.exists():
             return
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        text = path.read_text(encoding="utf-8")
+        *lines, rest = text.split("\n")
+        for number, line in enumerate(lines or ([rest] if rest else []), start=1):
             try:
                 told = json.loads(line)
                 way_told = told.pop("way")
@@ -38,6 +41,8 @@ class Kept:
                     f"{path}:{number}: this is of another evaluation ({way_told}).", fix="Name another file."
                 )
             self._found[outcome.setting, outcome.id] = outcome
+        if lines and rest:  # broken off in the middle of a line
+            write_text(path, text.removesuffix(rest))
 
     def of(self, setting: str) -> dict[str, Outcome]:
         """What is known of one setting, by the id of the query."""
