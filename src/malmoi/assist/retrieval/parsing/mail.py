@@ -1,6 +1,5 @@
 """E-mail: who, to whom, when, about what; the text; the names of what is attached (which is not opened)."""
 
-import re
 from email import message_from_bytes
 from email.errors import MessageError
 from email.header import decode_header
@@ -15,7 +14,6 @@ _FIELDS = ("From", "To", "Cc", "Date")
 _LONGEST_FIELD = 2000
 _MOST_PARTS = 1000
 _DEEPEST = 20
-_SIGNED = re.compile(r"(?m)^-- $")
 
 
 def read(content: bytes, writer: Writer) -> None:

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from malmoi.serve.skills.evaluation.queries import Query
 
 Setting: TypeAlias = Literal["pair", "all"]
-SETTINGS: tuple[Setting, ...] = ("pair", "all")
 CLOCK = datetime(2026, 11, 20, 10, 0, tzinfo=timezone(timedelta(hours=9), "Asia/Seoul"))
 """When the queries are asked; a Friday."""
 _LONG = SkillLimits(run_seconds=3600.0, run_tokens=200_000)

@@ -66,11 +66,6 @@ def same_arguments(one: Mapping[str, Any], two: Mapping[str, Any], parameters: M
     return bool(_plain({**defaults, **_given(one)}) == _plain({**defaults, **_given(two)}))
 
 
-def same_words(one: str, two: str) -> bool:
-    """Whether two queries are the same words."""
-    return words(one) == words(two)
-
-
 def words(text: str) -> str:
     """A query without what makes no difference."""
     return " ".join(unicodedata.normalize("NFC", text).split()).casefold().rstrip(".?!~ ")
