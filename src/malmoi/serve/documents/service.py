@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from malmoi.serve.settings import DocumentSettings
 
 USUAL = Manner()
+_LOG_TRIES = 10  # of a second each, at most
 
 
 class Documents:
@@ -222,6 +223,9 @@ def _empty_log(path: str) -> None:
     """Bring SQLite's log into the file and empty it: deleted rows would stay readable in it."""
     connection = sqlite3.connect(path, timeout=1.0)
     try:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()  # does nothing while somebody reads
+        for _ in range(_LOG_TRIES):
+            busy, *_rest = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            if not busy:  # it does nothing while somebody reads for longer than the timeout
+                return
     finally:
         connection.close()
