@@ -33,6 +33,7 @@ SHOP = {
     FIND: "find_shop",
     "가게를 찾아 줘": "find_shop",
     "돈 내 줘": "pay",
+    "돈 3000000 내 줘": "pay",
     "적어 둔 문서 읽어 줘": "read_note",
 }
 
@@ -219,6 +220,17 @@ async def test_a_document_of_somebody_else_is_not_read(server: Server) -> None:
     observed = [one for one in (await trace_of(server, reply))["stages"] if one["kind"] == "observed"]
     assert [one["data"]["code"] for one in observed] == ["not_found"]
     assert "비밀 문서" not in json.dumps(await trace_of(server, reply), ensure_ascii=False)
+
+
+async def test_a_run_keeps_no_more_of_a_button_than_other_parts_take(server: Server) -> None:
+    conversation_id = await server.new_conversation()
+    direct = {"skill": "shop", "operation": "find_shop", "arguments": {"what": "x"}}
+    reply = reply_of(await ask_for(server, conversation_id, "가" * 5000, direct=direct))
+    assert (await trace_of(server, reply))["query"] == "가" * 4000
+    made = await server.client.post("/api/skills/sets", json={"name": "가게", "skills": ["shop"]})
+    path = f"/api/skills/sets/{made.json()['id']}/rows"
+    row = await server.client.post(path, json={"run_id": reply["run_id"]})
+    assert row.status_code == 200, row.text
 
 
 async def test_steps_have_an_end(server: Server) -> None:

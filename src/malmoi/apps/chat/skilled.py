@@ -126,6 +126,7 @@ class SkilledReplies:
             return None
         if direct is None and len(query) > LONGEST:
             return None
+        query = query[:LONGEST]  # of the words on a button
         names = await self._usable(principal, live)
         if direct is None and not (names and await self._can_chat(model)):
             return None

@@ -16,6 +16,7 @@ from malmoi.serve.identity import Principal, Scope, require
 from malmoi.serve.skills.service import SkillRun, Skills, Stage
 from malmoi.serve.skills.trainer.sets import shown
 from malmoi.serve.skills.trainer.types import SetRunBody
+from malmoi.serve.skills.types import NO_NUL
 from malmoi.serve.sse import EventStream, event
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def set_run_router(skills: Skills, http: HttpSettings) -> APIRouter:
     @router.post("/{set_id}/runs", response_class=Response, responses=_STREAMS)
     async def try_query(
         principal: Annotated[Principal, Depends(require(Scope.SKILLS))],
-        set_id: Annotated[str, Path(max_length=64)],
+        set_id: Annotated[str, Path(max_length=64, pattern=NO_NUL)],
         body: SetRunBody,
     ) -> Response:
         """Run skills of a set for a query, with its train rows or without; the events are those of a run."""
