@@ -1,6 +1,8 @@
 """Skills whose server tells what it can do only to those who have a key."""
 
+import asyncio
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,8 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "assist" / "skills"))
 from mcp_servers import http_server
 from skills_server import person, skills_server
 
+from malmoi.assist.skills.loading import LoadedSkill
+from malmoi.assist.skills.manifest import Skill
 from malmoi.serve.identity import Role
 
 MANIFEST = """\
@@ -68,3 +72,24 @@ async def test_says_so_where_the_manifest_asks_for_no_key(home: Path) -> None:
             answer = await server.client.get("/api/skills/cafe")
             assert answer.json()["error"]["code"] == "skill_unavailable"
             assert "[auth]" in answer.json()["error"]["fix"]
+
+
+async def test_a_skill_that_opens_slowly_holds_up_no_other(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with skills_server(home) as server:
+        registry, answers = server.services.skills.registry, asyncio.Event()
+        opened = registry._open
+
+        async def slowly(skill: Skill, given: Mapping[str, str]) -> LoadedSkill:
+            if skill.name == "holidays":
+                await answers.wait()
+            return await opened(skill, given)
+
+        monkeypatch.setattr(registry, "_open", slowly)
+        slow = asyncio.create_task(server.client.get("/api/skills/holidays"))
+        await asyncio.sleep(0.1)
+        other = await asyncio.wait_for(server.client.get("/api/skills/math"), 20)
+        assert (other.status_code, slow.done()) == (200, False)
+        answers.set()
+        assert (await slow).status_code == 200

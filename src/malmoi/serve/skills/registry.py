@@ -87,7 +87,7 @@ class SkillRegistry:
         self._opened: dict[str, LoadedSkill] = {}
         self._failed: dict[str, _Failure] = {}
         self._keyed: set[str] = set()
-        self._turn = asyncio.Lock()
+        self._turns: dict[str, asyncio.Lock] = {}
 
     async def start(self) -> None:
         """Read all manifests that are files."""
@@ -148,7 +148,8 @@ class SkillRegistry:
             ConfigError, SkillUnavailable, MissingExtra: it cannot be opened.
         """
         skill = await self.get(name)
-        async with self._turn:
+        # One at a time opens it; a server that is slow to answer holds up no other skill.
+        async with self._turns.setdefault(name, asyncio.Lock()):
             if name in self._keyed and not given and (given is not None or name not in self._opened):
                 raise KeyNeeded(name)
             if name in self._opened:
