@@ -50,7 +50,7 @@ async def _listing(call: Call, skill: Skill, is_on: bool) -> SkillListing:
         try:
             loaded = await call.services.skills.load(call.principal, manifest.name)
         except MalmoiError as error:
-            problem = error.message
+            problem = name(error.message)  # it may tell what the skill's server has said
         else:
             operations = [
                 SkillOperation(
