@@ -18,12 +18,13 @@ from malmoi.serve.routers.types import (
     VersionItem,
     VersionItems,
 )
+from malmoi.serve.skills.types import NO_NUL
 
 if TYPE_CHECKING:
     from malmoi.serve.routers.service import Routers
 
 Caller = Annotated[Principal, Depends(require(Scope.SKILLS))]
-Id = Annotated[str, Path(max_length=64)]
+Id = Annotated[str, Path(max_length=64, pattern=NO_NUL)]
 Number = Annotated[int, Path(ge=1, le=1_000_000)]
 
 

@@ -169,7 +169,7 @@ class TestBody(_Body):
     __test__ = False
 
     query: Query
-    history: list[str] = Field(default_factory=list, max_length=20)
+    history: list[Annotated[str, Field(max_length=4000)]] = Field(default_factory=list, max_length=20)
     """What the person said before, oldest first."""
     version: int | None = Field(None, ge=1, le=1_000_000)
     """None: the router as it is now."""

@@ -24,6 +24,7 @@ from malmoi.serve.skills.service import SkillRun, Skills, Stage
 from malmoi.serve.skills.trainer import trainer_router
 from malmoi.serve.skills.trainer.running import set_run_router
 from malmoi.serve.skills.types import (
+    NO_NUL,
     ApproveBody,
     AuditItem,
     AuditPage,
@@ -50,8 +51,8 @@ if TYPE_CHECKING:
 Caller = Annotated[Principal, Depends(require(Right.SKILLS))]
 Person = Annotated[Principal, Depends(require(Right.APPROVALS))]
 Admin = Annotated[Principal, Depends(require(Right.ADMIN))]
-SkillName = Annotated[str, Path(max_length=64)]
-Identifier = Annotated[str, Path(max_length=64)]
+SkillName = Annotated[str, Path(max_length=64, pattern=NO_NUL)]
+Identifier = Annotated[str, Path(max_length=64, pattern=NO_NUL)]
 _PREFIX = "/api/skills"
 _PLAIN = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 
@@ -238,7 +239,7 @@ def _run_routes(skills: Skills, http: HttpSettings) -> APIRouter:
         principal: Caller,
         everybody: bool = False,
         limit: Annotated[int, Query(ge=1, le=200)] = 50,
-        before: Annotated[str | None, Query(max_length=40)] = None,
+        before: Annotated[str | None, Query(max_length=40, pattern=NO_NUL)] = None,
     ) -> AuditPage:
         """Calls that were made, refused or denied: your own, or for admins everybody's."""
         if everybody and not principal.may(Right.ADMIN):

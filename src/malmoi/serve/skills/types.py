@@ -7,6 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 Language = Literal["ko", "en"]
 Name = Annotated[str, Field(min_length=1, max_length=64)]
+NO_NUL = r"^[^\x00]*$"
+"""What ids and words in an address are, which no gate looks at before: no database takes U+0000."""
 
 
 class _Body(BaseModel):

@@ -12,6 +12,7 @@ from malmoi.core.errors import NotFound
 from malmoi.engine.base import Usage
 from malmoi.serve.identity import Principal, require
 from malmoi.serve.openai.requests import ignored_header
+from malmoi.serve.skills.types import NO_NUL
 from malmoi.serve.sse import dumps, while_connected
 from malmoi.serve.studio import render
 from malmoi.serve.studio.requests import Body, Envelope
@@ -45,7 +46,7 @@ def route_router(services: Services) -> APIRouter:
     async def route(
         principal: Caller,
         request: Request,
-        router_id: Annotated[str, Path(max_length=64)],
+        router_id: Annotated[str, Path(max_length=64, pattern=NO_NUL)],
         version: Annotated[str, Path(max_length=20)],
         body: Route,
     ) -> Response:

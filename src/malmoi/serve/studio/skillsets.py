@@ -27,6 +27,7 @@ from malmoi.serve.identity import Principal, require
 from malmoi.serve.openai.requests import ignored_header
 from malmoi.serve.skills.service import SkillRun, Stage
 from malmoi.serve.skills.trainer.sets import shown
+from malmoi.serve.skills.types import NO_NUL
 from malmoi.serve.sse import EventStream, dumps, event, while_connected
 from malmoi.serve.studio import render
 from malmoi.serve.studio.requests import Body, Envelope
@@ -70,7 +71,7 @@ def skillset_router(services: Services) -> APIRouter:
     async def final_answer(
         principal: Caller,
         request: Request,
-        skillset_id: Annotated[str, Path(max_length=64)],
+        skillset_id: Annotated[str, Path(max_length=64, pattern=NO_NUL)],
         version: Annotated[str, Path(max_length=20)],
         body: FinalAnswer,
     ) -> Response:

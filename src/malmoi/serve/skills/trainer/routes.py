@@ -29,9 +29,10 @@ from malmoi.serve.skills.trainer.types import (
     VersionItem,
     VersionList,
 )
+from malmoi.serve.skills.types import NO_NUL
 
 Caller = Annotated[Principal, Depends(require(Scope.SKILLS))]
-Id = Annotated[str, Path(max_length=64)]
+Id = Annotated[str, Path(max_length=64, pattern=NO_NUL)]
 Number = Annotated[int, Path(ge=1, le=1_000_000)]
 _PREFIX = "/api/skills/sets"
 _FORMATS = {"jsonl": "application/jsonl", "csv": "text/csv; charset=utf-8"}
@@ -98,8 +99,8 @@ def _row_routes(trainer: Trainer) -> APIRouter:
         status: Status | None = None,
         limit: Annotated[int, Query(ge=1, le=200)] = 50,
         offset: Annotated[int, Query(ge=0, le=1_000_000)] = 0,
-        skill: Annotated[str | None, Query(max_length=40)] = None,
-        search: Annotated[str, Query(max_length=200)] = "",
+        skill: Annotated[str | None, Query(max_length=40, pattern=NO_NUL)] = None,
+        search: Annotated[str, Query(max_length=200, pattern=NO_NUL)] = "",
         newest: bool = False,
     ) -> RowPage:
         """Rows of a set, oldest first; `skill=` (empty) are the rows for none."""
