@@ -3,13 +3,13 @@
 import asyncio
 import json
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from malmoi.cli.documents.evaluating import indexed
 from malmoi.cli.options import config_options, home_option, read_settings
 
 if TYPE_CHECKING:
@@ -99,20 +99,10 @@ async def _measure(
     progress: "Progress",
 ) -> "tuple[Refusals, Citations]":
     from malmoi.assist.retrieval.answer import Grounding
-    from malmoi.engine.catalog import Catalog
     from malmoi.serve.documents.answering import ground_question
     from malmoi.serve.documents.evaluation.answering import citations, refusals
-    from malmoi.serve.documents.evaluation.corpus import read_corpus
-    from malmoi.serve.documents.evaluation.index import open_index
-    from malmoi.serve.engines import EnginePool
 
-    corpus = [one for path in data for one in read_corpus(path)]
-    pool = EnginePool(home=settings.home, settings=settings.models, catalog=Catalog(settings.home))
-    async with AsyncExitStack() as stack:
-        stack.push_async_callback(pool.close)
-        ours = await stack.enter_async_context(open_index(folder / "ours", settings, pool))
-        with progress.task("Index", total=len(corpus), unit="documents") as task:
-            await ours.fill(corpus, task.advance)
+    async with indexed(settings, data, folder, progress) as (ours, *_):
 
         async def ground(question: str) -> Grounding:
             return await ground_question(ours.documents, ours.principal, question)

@@ -2,8 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,8 +15,10 @@ from malmoi.core.files import write_text
 
 if TYPE_CHECKING:
     from malmoi.core.stage import Progress
+    from malmoi.serve.documents.evaluation.index import Index
     from malmoi.serve.documents.evaluation.questions import Question
     from malmoi.serve.documents.evaluation.run import Row
+    from malmoi.serve.engines import EnginePool
     from malmoi.serve.settings import ServeSettings
 
 _MOST_KNOWN = 400  # hits of a question: all that are put into order
@@ -117,26 +119,19 @@ async def _evaluate(
     with_features: bool,
     progress: "Progress",
 ) -> "tuple[dict[str, list[Row]], list[dict[str, Any]]]":
-    from malmoi.engine.catalog import Catalog
-    from malmoi.serve.documents.evaluation.corpus import read_corpus
     from malmoi.serve.documents.evaluation.index import open_index
     from malmoi.serve.documents.evaluation.run import evaluate as judge
     from malmoi.serve.documents.evaluation.run import known_of, locate
     from malmoi.serve.documents.finding import Manner
-    from malmoi.serve.engines import EnginePool
 
-    corpus = [one for path in data for one in read_corpus(path)]
-    pool = EnginePool(home=settings.home, settings=settings.models, catalog=Catalog(settings.home))
     async with AsyncExitStack() as stack:
-        stack.push_async_callback(pool.close)
-        ours = await stack.enter_async_context(open_index(folder / "ours", settings, pool))
-        with progress.task("Index", total=len(corpus), unit="documents") as task:
-            await ours.fill(corpus, task.advance)
+        ours, pool, corpus = await stack.enter_async_context(indexed(settings, data, folder, progress))
+        in_order = await ours.way("in order", Manner(merge=False))
         ways = [
             await ours.way("terms", Manner(orders=("terms",), merge=False, reorder=False)),
             await ours.way("vectors", Manner(orders=("vectors",), merge=False, reorder=False)),
             await ours.way("fused", Manner(merge=False, reorder=False)),
-            await ours.way("in order", Manner(merge=False)),
+            in_order,
             await ours.way("joined", Manner()),
         ]
         if plain:
@@ -155,5 +150,32 @@ async def _evaluate(
             }
         known: list[dict[str, Any]] = []
         for questions in sets.values() if with_features else ():
-            known += await known_of(ways[3].search, questions, locate(questions, texts), _MOST_KNOWN)
+            known += await known_of(in_order.search, questions, locate(questions, texts), _MOST_KNOWN)
         return rows, known
+
+
+@asynccontextmanager
+async def indexed(
+    settings: "ServeSettings", data: Sequence[Path], folder: Path, progress: "Progress"
+) -> "AsyncIterator[tuple[Index, EnginePool, Sequence[tuple[str, bytes]]]]":
+    """The documents under some paths in an index of their own, kept in a folder for the next time.
+
+    Yields:
+        The index, the engines that it was made with, and the documents.
+
+    Raises:
+        InvalidInput: a path holds no documents.
+    """
+    from malmoi.engine.catalog import Catalog
+    from malmoi.serve.documents.evaluation.corpus import read_corpus
+    from malmoi.serve.documents.evaluation.index import open_index
+    from malmoi.serve.engines import EnginePool
+
+    corpus = [one for path in data for one in read_corpus(path)]
+    pool = EnginePool(home=settings.home, settings=settings.models, catalog=Catalog(settings.home))
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(pool.close)
+        ours = await stack.enter_async_context(open_index(folder / "ours", settings, pool))
+        with progress.task("Index", total=len(corpus), unit="documents") as task:
+            await ours.fill(corpus, task.advance)
+        yield ours, pool, corpus
