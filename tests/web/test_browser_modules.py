@@ -201,6 +201,25 @@ def test_language_to_begin_with(call: Call, preferred: str | None, spoken: list[
     assert call("shell/i18n.js", "return m.chooseLanguage(x[0], x[1])", [preferred, spoken]) == language
 
 
+@pytest.mark.parametrize(
+    ("word", "pair", "form"),
+    [
+        ("렌터카", "을(를)", "를"),
+        ("메일", "을(를)", "을"),
+        ("서울", "(으)로", "로"),
+        ("부산", "(으)로", "으로"),
+        ("제주", "과(와)", "와"),
+        ("버전 3", "은(는)", "은"),
+        ("버전 2", "이(가)", "가"),
+        ("‘수학’", "은(는)", "은"),
+        ("a.pdf", "을(를)", "을(를)"),
+        ("", "을(를)", "을(를)"),
+    ],
+)
+def test_particles_fit_the_word_before_them(call: Call, word: str, pair: str, form: str) -> None:
+    assert call("shell/particles.js", "return m.particleOf(x[0], x[1])", [word, pair]) == form
+
+
 def test_days_without_use_are_there_too(call: Call) -> None:
     row = {"day": "2026-03-01", "requests": 1, "prompt_tokens": 2, "completion_tokens": 3}
     days = call("settings/usage.js", "return m.perDay(x, 3, new Date('2026-03-02T12:00:00Z'))", [row, row])

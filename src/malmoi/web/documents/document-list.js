@@ -7,6 +7,7 @@ import { bytes, day, number } from '../shell/format.js';
 import { attempt, notify } from '../shell/notices.js';
 import { Confirm } from '../shell/dialog.js';
 import { Icon } from '../shell/icons.js';
+import { failureOf, remarkOf } from './remarks.js';
 import { cursor, deleteDocument, dismiss, documents, isUnfinished, loadDocuments, mayWrite, retry, uploads } from './store.js';
 
 /** @param {{label: string, share: number|null}} props */
@@ -26,13 +27,14 @@ function UploadRow({ item }) {
 /** @param {{item: import('./store.js').Document, onDelete: (item: import('./store.js').Document) => void}} props */
 function DocumentRow({ item, onDelete }) {
   const facts = [item.format, bytes(item.size), item.pages ? t('documents.pages', { n: number(item.pages) }) : '', day(item.created_at)].filter(Boolean);
+  const failed = item.status === 'failed' ? failureOf(item.error) : null;
   return html`<li class="documents-row">
     <${Icon} name="file" /><div class="documents-what">
       ${item.length > 0 || item.status === 'ready' ? html`<a href=${`/documents/file/${item.id}`}>${item.title || item.name}</a>` : html`<strong>${item.name}</strong>`}
       <p class="quiet">${item.title && item.title !== item.name ? `${item.name} · ` : ''}${facts.join(' · ')}</p>
       ${isUnfinished(item) && html`<${Progress} label=${t(`documents.status_${item.status}`)} share=${item.status === 'waiting' ? null : item.progress} />`}
-      ${item.status === 'failed' && html`<p class="documents-failed">${item.error?.message} ${item.error?.fix}</p>`}
-      ${item.remarks.length > 0 && html`<details><summary>${t('documents.remarks', { n: item.remarks.length })}</summary><ul>${item.remarks.map((remark) => html`<li key=${remark}>${remark}</li>`)}</ul></details>`}
+      ${failed && html`<p class="documents-failed">${failed.text}</p>${failed.detail && html`<details class="quiet"><summary>${t('documents.failed_detail')}</summary><p lang="en">${failed.detail}</p></details>`}`}
+      ${item.remarks.length > 0 && html`<details><summary>${t('documents.remarks', { n: item.remarks.length })}</summary><ul>${item.remarks.map((remark) => html`<li key=${remark}>${remarkOf(remark)}</li>`)}</ul></details>`}
     </div>
     ${mayWrite.value && item.status === 'failed' && html`<button type="button" class="icon-button small" aria-label=${t('documents.retry', { name: item.name })} title=${t('documents.retry', { name: item.name })} onClick=${() => attempt(() => retry(item.id))}><${Icon} name="again" /></button>`}
     ${mayWrite.value && html`<button type="button" class="icon-button small" aria-haspopup="dialog" aria-label=${t('documents.delete', { name: item.name })} title=${t('documents.delete', { name: item.name })} onClick=${() => onDelete(item)}><${Icon} name="trash" /></button>`}

@@ -9,7 +9,7 @@ import { navigate, route } from '../shell/router.js';
  *   documents: number, unfinished: number}} Collection
  * @typedef {{id: string, collection_id: string, name: string, title: string, version: number, format: string, size: number,
  *   pages: number|null, length: number, status: 'waiting'|'parsing'|'indexing'|'ready'|'failed', progress: number,
- *   error: {message: string, fix: string}|null, remarks: string[], created_at: string}} Document
+ *   error: {message: string, fix: string, reason?: string}|null, remarks: string[], created_at: string}} Document
  * @typedef {{id: number, name: string, share: number, error: unknown, stop: AbortController}} Upload
  * @typedef {{document_id: string, collection_id: string, title: string, name: string, start: number, end: number, headings: string[],
  *   page: number|null, place: string, text: string, matches: [number, number][], score: number}} Hit

@@ -7,6 +7,7 @@ import { explain, get } from '../shell/api.js';
 import { bytes, moment, number } from '../shell/format.js';
 import { Icon } from '../shell/icons.js';
 import { file } from './store.js';
+import { remarkOf } from './remarks.js';
 import { parseSpan, unitsOf } from './spans.js';
 import { Marked } from './marked.js';
 
@@ -84,7 +85,7 @@ export function Viewer({ id, at }) {
         <h1>${shown.title || shown.name}</h1>
         <p class="quiet">${shown.name} · ${shown.format} · ${bytes(shown.size)}${shown.pages ? ` · ${t('documents.pages', { n: number(shown.pages) })}` : ''} · ${moment(shown.created_at)}</p>
         ${Object.entries(properties).length > 0 && html`<dl class="viewer-facts">${Object.entries(properties).map(([name, value]) => html`<div key=${name}><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`}
-        ${shown.remarks.length > 0 && html`<ul class="viewer-remarks">${shown.remarks.map((/** @type {string} */ remark) => html`<li key=${remark}>${remark}</li>`)}</ul>`}
+        ${shown.remarks.length > 0 && html`<ul class="viewer-remarks">${shown.remarks.map((/** @type {string} */ remark) => html`<li key=${remark}>${remarkOf(remark)}</li>`)}</ul>`}
         <p><a class="button small" href=${`/api${file(shown.id)}/original`} download><${Icon} name="download" />${t('documents.original')}</a></p></header>
       <div class="viewer-text" lang="">
         ${blocks.map((/** @type {Block} */ block, /** @type {number} */ place) => {

@@ -3,6 +3,7 @@
  * `t` reads a signal, so every component that shows words follows a change of language by itself.
  */
 import { signal } from '@preact/signals';
+import { particleOf } from './particles.js';
 
 /** @typedef {'ko'|'en'} Language */
 
@@ -41,13 +42,20 @@ export function said(text) {
 /** Whether the chosen language has words for a key. @param {string} key */
 export const has = (key) => key in words.value;
 
+/** A place to fill, quotes that close behind it, and a particle with two forms. */
+const PLACES = /\{(\w+)\}(?:([’”'")]*)(을\(를\)|은\(는\)|이\(가\)|과\(와\)|\(으\)로))?/g;
+
 /**
- * The words for a key; `{name}` in them is replaced from `values`. An unknown key shows itself.
+ * The words for a key; `{name}` in them is replaced from `values`, and of a Korean particle with two forms behind it
+ * the one stays that fits. An unknown key shows itself.
  * @param {string} key
  * @param {Record<string, string|number>} [values]
  * @returns {string}
  */
 export function t(key, values) {
   const text = words.value[key] ?? key;
-  return values ? text.replace(/\{(\w+)\}/g, (all, name) => String(values[name] ?? all)) : text;
+  return values ? text.replace(PLACES, (all, name, quotes = '', pair = '') => {
+    const value = values[name];
+    return value === undefined ? all : `${value}${quotes}${pair && particleOf(String(value), pair)}`;
+  }) : text;
 }
