@@ -101,6 +101,35 @@ async def test_a_name_of_the_question_may_stand_elsewhere_in_the_passage() -> No
     assert other is None or not other.is_enough
 
 
+@pytest.mark.parametrize(
+    ("sentence", "is_there"),
+    [
+        ("힙의 흥미로운 특성은 가장 작은 요소가 항상 루트인 heap[0]이라는 것입니다", True),
+        ("가장 작은 요소가 항상 루트인 heap[0]이라는 것입니다.", True),
+        ("작은 요소가 항상 루트인 heap[1]이라는 것입니다.", False),
+    ],
+    ids=["signs", "part", "number"],
+)
+async def test_what_stands_there_word_for_word_is_supported(sentence: str, *, is_there: bool) -> None:
+    found = await (await Evidence.of([LAW, HEAP], None)).support(sentence)
+    assert found is not None
+    assert (found.score == 1.0) is is_there
+    if is_there:
+        assert found.span.text.startswith("힙의 흥미로운 특성은")
+
+
+async def test_half_a_sentence_may_not_turn_it_round() -> None:
+    source = Source(
+        1,
+        "d",
+        "",
+        "",
+        "The server is not safe when you think the cache is safe for all threads, which it is not",
+    )
+    found = await (await Evidence.of([source], None)).support("The cache is safe for all threads")
+    assert found is None or found.score < 1.0
+
+
 async def test_a_mark_decides_between_equals_only() -> None:
     twice = [LAW, Source(3, "doc_copy", "사본", "", LAW.text)]
     evidence = await Evidence.of(twice, None)

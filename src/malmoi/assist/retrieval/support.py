@@ -55,6 +55,7 @@ _WORDS = 120  # words of a span that others are compared with
 _TRANSLATED, _SYNONYM = (0.6, 0.85), (0.7, 0.9)  # cosines of words: from where on they count, and fully
 _NOUN_END = re.compile(r"[가-힣](?:을|를|은|는|이|가|와|과|의),\s*\Z")
 _CLAUSE = re.compile(r"(?<=[,;:.])\s+|(?<=[가-힣])(?=\s(?:다만|그러나))")
+_QUOTED = 3  # words that a sentence must have to be found word for word; fewer stand in texts of any kind
 _HINT = 0.06  # what a model's mark adds when spans are compared
 _TEXT = 400  # characters that an embedder is given of one statement
 
@@ -243,6 +244,9 @@ class Evidence:
     async def _best(
         self, said: _Said, hints: tuple[int, ...], near: NDArray[np.float32] | None
     ) -> Support | None:
+        quoted = self._quoted(said, hints)
+        if quoted is not None:
+            return Support(quoted, 1.0, is_enough=True)
         limits = thresholds()
         first: list[tuple[float, int]] = []
         for place, terms in enumerate(self.terms):
@@ -265,6 +269,20 @@ class Evidence:
                 is_enough = score >= enough and (lacks <= _LACKING or score >= _SURE)
                 best, best_rank = Support(span, round(score, 4), is_enough), score + hint
         return best
+
+    def _quoted(self, said: _Said, hints: tuple[int, ...]) -> Span | None:
+        """The statement that has a sentence word for word; of several, one of a source that was marked."""
+        letters = "".join(char for char in fold(said.text) if char.isalnum())
+        if len(said.words) < _QUOTED:
+            return None
+        found = [
+            span
+            for span in self.spans
+            if _has_letters(span.text, letters)
+            and said.numbers <= numbers(span.text)
+            and is_negated(span.text) == said.is_negated
+        ]
+        return min(found, key=lambda span: span.source.number not in hints, default=None)
 
     async def _score(self, said: _Said, place: int, cosine: float) -> tuple[float, int, int, float]:
         """How well a statement, or it and a neighbour, supports a sentence: score, first, last.
@@ -327,6 +345,20 @@ class Evidence:
                 credit = min(1.0, max(0.0, (float(cosines[row, column]) - low) / (high - low)))
                 shares[place] = max(shares[place], credit)
         return shares
+
+
+def _has_letters(text: str, letters: str) -> bool:
+    """Whether whole words of a text, one behind another, have just these letters; signs do not count."""
+    text = fold(text)
+    places = [at for at, char in enumerate(text) if char.isalnum()]
+    inside = "".join(text[at] for at in places)
+    at = inside.find(letters)
+    while at >= 0:
+        first, last = places[at], places[at + len(letters) - 1]
+        if not text[first - 1 : first].isalnum() and not text[last + 1 : last + 2].isalnum():
+            return True
+        at = inside.find(letters, at + 1)
+    return False
 
 
 def _share(said: _Said, shares: Sequence[float]) -> float:
