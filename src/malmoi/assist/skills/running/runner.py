@@ -47,6 +47,7 @@ from malmoi.core.types import Message
 from malmoi.engine.base import Usage
 
 _SHOWN_CHOICES = 4  # operations among which the model chooses
+_TIED = 0.7  # of the share of the best: how likely others must be for the model to be asked
 _MAX_LOOKUPS = 2  # operations that are called to find what another one lacks
 T = TypeVar("T")
 
@@ -183,10 +184,10 @@ class _Run:
             self._demonstrations[goal.skill, goal.operation] = shown
 
     async def _decided(self, goal: Goal, routing: Routing) -> Goal:
-        """The goal with the operation that the model chooses among the likeliest of the skill."""
+        """The goal with the operation that the model chooses among those that are about as likely."""
         skill, _ = self._find(goal.skill, goal.operation)
-        near = [one.operation for one in routing.choices if one.skill == goal.skill]
-        names = near[:_SHOWN_CHOICES]
+        near = [one for one in routing.choices if one.skill == goal.skill]
+        names = [one.operation for one in near if one.share >= _TIED * near[0].share][:_SHOWN_CHOICES]
         shown = [one for one in routing.demonstrations if one.operation in names]
         request = self._plan_request(goal, demonstrations=_one_each(shown))
         operations = {name: skill.operation(name) for name in names}
