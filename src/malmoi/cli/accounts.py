@@ -12,7 +12,7 @@ from malmoi.cli.options import config_options, home_option, read_settings
 
 if TYPE_CHECKING:
     from malmoi.serve.db.tables import Account
-    from malmoi.serve.identity import Identity
+    from malmoi.serve.identity import Identity, Principal
 
 ROLES = (
     "owner",
@@ -184,6 +184,25 @@ async def named(identity: "Identity", name: str) -> "Account":
         known = [account.name for account in await identity.accounts.all()]
         raise UnknownName("account", name, known)
     return account
+
+
+async def acting(identity: "Identity", name: str | None) -> "Principal":
+    """Who a command works for: the account of that name, or else the only one.
+
+    Raises:
+        UnknownName: there is no such account.
+    """
+    from malmoi.serve.identity import Role, account_principal
+
+    if name is not None:
+        owner = await named(identity, name)
+    else:
+        known = await identity.accounts.all()
+        if len(known) != 1:
+            listed = ", ".join(one.name for one in known)
+            raise click.UsageError(f"there are several accounts ({listed}); say who with --account.")
+        owner = known[0]
+    return account_principal(owner.id, owner.name, Role(owner.role))
 
 
 def _read_password(from_stdin: bool) -> str:

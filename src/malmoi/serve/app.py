@@ -186,7 +186,8 @@ def _build_services(
     )
     metering = Metering(db, settings)
     metrics = Metrics(admission)
-    inference = Inference(pool, admission, metering, metrics, Guards(settings.guard, home))
+    guards = Guards(settings.guard, home)
+    inference = Inference(pool, admission, metering, metrics, guards)
     documents = Documents(db, pool, settings.documents, home)
     routing = RoutingVectors(pool, alike_embedder(settings.documents.embedder))
     return Services(
@@ -202,7 +203,7 @@ def _build_services(
         users=Users(home, settings.users, metering),
         documents=documents,
         skills=Skills(db, home, settings.skills, inference, documents, routing),
-        routers=Routers(db, routing, inference, metering),
+        routers=Routers(db, routing, guards, metering),
         health=Health(),
     )
 

@@ -58,6 +58,22 @@ async def test_the_threshold_is_the_best_for_examples_that_are_left_out(topics: 
     assert abs(found - shown.found.count) <= 2  # weights of rare letters change a little
 
 
+async def test_what_is_missed_is_named(topics: list[Topic]) -> None:
+    strays = (*topics[0].examples, "렌터카 대여 값이 얼마인지 알려줘")
+    mixed = [Topic("날씨", strays), topics[1]]
+    others = (*OTHERS, "렌터카가 뭐야")
+    shown = (await build_classifier(mixed, others, embed, is_one=True)).shown
+    missed = {(one.text, one.topic) for one in shown.misses}
+    assert (strays[-1], "날씨") in missed
+    assert {one.taken_for for one in shown.misses if one.text == strays[-1]} == {"렌터카"}
+    own = [one for one in shown.misses if one.topic]
+    assert len(own) == shown.found.total - shown.found.count
+    strange = [one for one in shown.misses if not one.topic]
+    assert len(strange) == shown.left_alone.total - shown.left_alone.count
+    assert all(one.taken_for for one in strange)
+    assert all(one.topic != one.taken_for for one in shown.misses)
+
+
 async def test_a_text_may_be_about_several_topics_if_it_may_be(topics: list[Topic]) -> None:
     classifier = await build_classifier(topics, OTHERS, embed, is_one=False)
     both = await classifier.find("내일 제주 날씨 알려줘, 그리고 제주에서 렌터카 빌려줘")

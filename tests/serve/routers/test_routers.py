@@ -192,6 +192,30 @@ async def test_routers_of_others_do_not_exist(gateway: InProcess) -> None:
     assert (await client.post(ROUTERS, json={"name": "안내"}, headers=key)).status_code == 201
 
 
+async def test_a_router_leaves_as_a_file_and_comes_back(gateway: InProcess) -> None:
+    router_id = await make(gateway)
+    await gateway.client.post(f"{ROUTERS}/{router_id}/versions")
+    await gateway.client.patch(f"{ROUTERS}/{router_id}", json={"content": {"safety": False}})
+    for form, media in (("json", "application/json"), ("jsonl", "application/jsonl")):
+        address = f"{ROUTERS}/{router_id}/export?format={form}"
+        now = await gateway.client.get(address)
+        assert (now.status_code, now.headers["content-type"].split(";")[0]) == (200, media)
+        then = await gateway.client.get(f"{address}&version=1")
+        taken = await gateway.post(f"{ROUTERS}/import", {"text": then.text})
+        assert (taken.status_code, taken.json()["error"]["code"]) == (409, "conflict")
+        made = await gateway.post(f"{ROUTERS}/import", {"text": then.text, "name": form})
+        assert made.status_code == 201, made.text
+        kept = made.json()["content"]
+        assert (kept["others"], len(kept["domains"]), kept["safety"]) == (["소설 추천해 줘"], 2, True)
+        assert (await gateway.client.get(f"{address}&version=2")).status_code == 404
+    wrong = await gateway.post(f"{ROUTERS}/import", {"text": '{"text": 1}', "name": "x"})
+    assert (wrong.status_code, wrong.json()["error"]["field"]) == (400, "text")
+    assert "line 1" in wrong.json()["error"]["message"]
+    _, key = await person(gateway, "mina")
+    foreign = await gateway.client.get(f"{ROUTERS}/{router_id}/export", headers=key)
+    assert foreign.status_code == 404
+
+
 FAULTS: list[tuple[dict[str, Any], str]] = [
     ({"domains": [{"name": "a", "examples": ["x"]}]}, "at least 2"),
     ({"domains": [{"name": "a", "examples": ["x", "y"]}] * 2}, "two of domains have the same name"),

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _SHORT = 40  # characters; a longer text says itself what it is about
 _FOLLOWING = 0.9  # how much less a text counts that is understood only with the one before
+_MISSES = 100  # named at the most
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,21 @@ class Share:
 
 
 @dataclass(frozen=True, slots=True)
+class Miss:
+    """A text that is not told for what it is, when it is left out.
+
+    Attributes:
+        text: the text.
+        topic: its own; empty: it is about none.
+        taken_for: the likeliest topic that is found for it; empty: none is.
+    """
+
+    text: str
+    topic: str
+    taken_for: str
+
+
+@dataclass(frozen=True, slots=True)
 class Shown:
     """What a classifier does with its own examples, each left out in its turn.
 
@@ -65,11 +81,13 @@ class Shown:
         found: examples that are found for what they are.
         left_alone: other texts for which nothing is found.
         topics: examples that are found, by topic.
+        misses: those that are not, then other texts for which something is found.
     """
 
     found: Share
     left_alone: Share
     topics: dict[str, Share]
+    misses: tuple[Miss, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +187,7 @@ async def build_classifier(
         Share.of(int((own >= threshold).sum()), len(own)),
         Share.of(int((highest < threshold).sum()), len(highest)),
         told,
+        _misses([*examples, *rest], left_out, own, threshold),
     )
     return Classifier(index, threshold, embed, shown)
 
@@ -176,6 +195,31 @@ async def build_classifier(
 def _own(row: dict[str, float], name: str, *, is_one: bool) -> float:
     """The margin of an example's own topic; one that another topic overtakes is found by no threshold."""
     return row[name] if not is_one or row[name] >= max(row.values()) else -np.inf
+
+
+def _misses(
+    texts: Sequence[Demonstration],
+    left_out: Sequence[dict[str, float]],
+    own: np.ndarray,
+    threshold: float,
+) -> tuple[Miss, ...]:
+    """Examples that are not found for what they are, and other texts for which something is found.
+
+    Args:
+        texts: examples, then other texts.
+        left_out: margins of each, by topic, and perhaps of more.
+        own: margins of the examples' own topics.
+        threshold: of a margin.
+    """
+    misses: list[Miss] = []
+    for number, (one, row) in enumerate(zip(texts, left_out, strict=False)):
+        if number < len(own) and own[number] >= threshold:
+            continue
+        best = max((name for name in row if name != one.skill), key=lambda name: row[name], default="")
+        taken_for = best if best and row[best] >= threshold else ""
+        if one.skill or taken_for:
+            misses.append(Miss(one.query, one.skill, taken_for))
+    return tuple(misses[:_MISSES])
 
 
 def _threshold(own: np.ndarray, others: np.ndarray) -> float:

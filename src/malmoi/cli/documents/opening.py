@@ -48,12 +48,12 @@ async def open_documents(settings: "ServeSettings", account: str | None) -> Asyn
     Raises:
         UnknownName: there is no such account.
     """
-    from malmoi.cli.accounts import named
+    from malmoi.cli.accounts import acting
     from malmoi.cli.database import open_database
     from malmoi.engine.catalog import Catalog
     from malmoi.serve.documents import Documents
     from malmoi.serve.engines import EnginePool
-    from malmoi.serve.identity import Identity, Role, account_principal
+    from malmoi.serve.identity import Identity
 
     async with open_database(settings) as database:
         identity = Identity(database, settings)
@@ -61,15 +61,7 @@ async def open_documents(settings: "ServeSettings", account: str | None) -> Asyn
         pool = EnginePool(home=settings.home, settings=settings.models, catalog=Catalog(settings.home))
         documents = Documents(database, pool, settings.documents, settings.home)
         try:
-            if account is not None:
-                owner = await named(identity, account)
-            else:
-                known = await identity.accounts.all()
-                if len(known) != 1:
-                    listed = ", ".join(one.name for one in known)
-                    raise click.UsageError(f"there are several accounts ({listed}); say who with --account.")
-                owner = known[0]
-            yield Opened(documents, account_principal(owner.id, owner.name, Role(owner.role)))
+            yield Opened(documents, await acting(identity, account))
         finally:
             await documents.close()
             await pool.close()

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import APIRouter, Depends, Path, Query, Response
 
 from malmoi.serve.identity import Principal, Scope, require
+from malmoi.serve.routers.files import Form, read_text, to_text
 from malmoi.serve.routers.types import (
+    Content,
+    ImportBody,
     NewRouter,
     RouterDetail,
     RouterList,
@@ -27,6 +30,8 @@ Caller = Annotated[Principal, Depends(require(Scope.SKILLS))]
 Id = Annotated[str, Path(max_length=64, pattern=NO_NUL)]
 Number = Annotated[int, Path(ge=1, le=1_000_000)]
 
+_FORMS: dict[Form, str] = {"json": "application/json", "jsonl": "application/jsonl"}
+
 
 def routers_router(routers: Routers) -> APIRouter:
     """All routes under `/api/routers`."""
@@ -43,6 +48,11 @@ def routers_router(routers: Routers) -> APIRouter:
         """Make a router."""
         return await store.create(principal.account_id, body)
 
+    @router.post("/import", status_code=201)
+    async def import_router(principal: Caller, body: ImportBody) -> RouterDetail:
+        """Make a router of a file that was exported."""
+        return await store.create(principal.account_id, read_text(body.text, name=body.name))
+
     @router.get("/{router_id}")
     async def read_router(principal: Caller, router_id: Id) -> RouterDetail:
         """A router of yours, as it is edited."""
@@ -57,6 +67,26 @@ def routers_router(routers: Routers) -> APIRouter:
     async def delete_router(principal: Caller, router_id: Id) -> None:
         """Delete it with its versions."""
         await store.delete(principal.account_id, router_id)
+
+    @router.get(
+        "/{router_id}/export",
+        response_class=Response,
+        responses={200: {"content": {media: {} for media in _FORMS.values()}}},
+    )
+    async def export_router(
+        principal: Caller,
+        router_id: Id,
+        form: Annotated[Form, Query(alias="format")] = "json",
+        version: Annotated[int | None, Query(ge=1, le=1_000_000)] = None,
+    ) -> Response:
+        """A router, or a version of it, as a file: one object, or a line for each example."""
+        kept = await store.get(principal.account_id, router_id)
+        content: Content = kept.content
+        if version is not None:
+            content = (await store.version(principal.account_id, router_id, version)).content
+        text = to_text(kept.name, kept.description, content, form)
+        headers = {"Content-Disposition": f'attachment; filename="router.{form}"'}
+        return Response(text.encode("utf-8", "replace"), media_type=_FORMS[form], headers=headers)
 
     @router.post("/{router_id}/test")
     async def try_query(principal: Caller, router_id: Id, body: TestBody) -> RouteTrace:

@@ -19,6 +19,7 @@ from malmoi.serve.routers.store import RouterStore
 from malmoi.serve.routers.types import (
     Content,
     Figures,
+    MissedText,
     PartFigures,
     RouteTrace,
     SharePart,
@@ -31,8 +32,8 @@ from malmoi.serve.running import estimate_tokens
 if TYPE_CHECKING:
     from malmoi.assist.skills.routing.index import Embed
     from malmoi.serve.db import Database
+    from malmoi.serve.guards import Guards
     from malmoi.serve.identity import Principal
-    from malmoi.serve.inference import Inference
     from malmoi.serve.metering import Metering
 
 _KEPT = 16  # routers that are kept in memory; one of 600 examples takes about 20 MB
@@ -61,17 +62,17 @@ class Routers:
     Args:
         db: the database.
         embed: unit-length vectors of texts.
-        inference: whose guard looks at queries.
+        guards: that look at queries, whether or not a model is installed.
         metering: limits and usage.
 
     Attributes:
         store: routers and versions.
     """
 
-    def __init__(self, db: Database, embed: Embed, inference: Inference, metering: Metering) -> None:
+    def __init__(self, db: Database, embed: Embed, guards: Guards, metering: Metering) -> None:
         self.store = RouterStore(db)
         self._embed = embed
-        self._inference = inference
+        self._guards = guards
         self._metering = metering
         self._learned: OrderedDict[str, _Learned] = OrderedDict()
         self._learning = asyncio.Lock()
@@ -138,6 +139,7 @@ class Routers:
             domain=domains[0].name if domains and domains[0].is_found else "",
             blocked=[one.name for one in blocked if one.is_found],
             safety=await self._unsafe(principal, query) if content.safety else [],
+            safety_checked=content.safety,
             domains=_scores(domains),
             filters=_scores(blocked),
             figures=learned.figures,
@@ -146,7 +148,7 @@ class Routers:
 
     async def _unsafe(self, principal: Principal, query: str) -> list[str]:
         """Groups of the guard's policy that a query belongs to, and needs of people."""
-        checked = await self._inference.guard(principal).check(Chat(messages=(Message("user", query),)))
+        checked = await self._guards.of("", principal).check(Chat(messages=(Message("user", query),)))
         reasons = checked.report.reasons.get("input", [])
         return sorted({reason.group for reason in reasons if reason.action != "pass"})
 
@@ -204,4 +206,5 @@ def _figures(classifier: Classifier) -> PartFigures:
         found=SharePart(**asdict(shown.found)),
         left_alone=SharePart(**asdict(shown.left_alone)),
         topics={name: SharePart(**asdict(share)) for name, share in shown.topics.items()},
+        misses=[MissedText(**asdict(one)) for one in shown.misses],
     )

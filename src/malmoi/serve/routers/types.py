@@ -101,6 +101,16 @@ class SharePart(BaseModel):
     high: float
 
 
+class MissedText(BaseModel):
+    """A text that is not told for what it is, when it is left out."""
+
+    text: str
+    topic: str
+    """Its own; empty: it is about none."""
+    taken_for: str
+    """The likeliest topic that is found for it; empty: none is."""
+
+
 class PartFigures(BaseModel):
     """How well the examples are told apart, each left out in its turn."""
 
@@ -110,6 +120,8 @@ class PartFigures(BaseModel):
     left_alone: SharePart
     """Other texts for which nothing is found."""
     topics: dict[str, SharePart]
+    misses: list[MissedText] = Field(default_factory=list)
+    """At most 100; older versions have none."""
 
 
 class Figures(BaseModel):
@@ -192,8 +204,20 @@ class RouteTrace(BaseModel):
     """Empty: none."""
     blocked: list[str]
     safety: list[str]
+    safety_checked: bool
+    """Whether the guard has looked at the query."""
     domains: list[TopicScore]
     """The likeliest first."""
     filters: list[TopicScore]
     figures: Figures
+    """Of the content that was asked."""
     tokens: int
+
+
+class ImportBody(_Body):
+    """A router as the export writes it."""
+
+    text: str = Field(min_length=1, max_length=4 * 1024 * 1024)
+    """JSON, or JSON lines."""
+    name: RouterName | None = None
+    """None: the name that the file says."""

@@ -49,6 +49,7 @@ const PAGES = {
   chat: ChatPage,
   documents: later(async () => (await import('../documents/documents-page.js')).DocumentsPage),
   redteam: later(async () => (await import('../redteam/redteam-page.js')).RedteamPage),
+  routers: later(async () => (await import('../routers/routers-page.js')).RoutersPage),
   trainer: later(async () => (await import('../trainer/trainer-page.js')).TrainerPage),
   settings: later(async () => (await import('../settings/settings-page.js')).SettingsPage),
   users: later(async () => (await import('../users/users-page.js')).UsersPage),

@@ -1,7 +1,7 @@
 /** The address bar as a signal. Links inside the app are plain <a href>; this module keeps them in the page. */
 import { signal } from '@preact/signals';
 
-/** @typedef {{page: 'chat'|'documents'|'redteam'|'settings'|'trainer'|'users', id: string|null, section: string, message: string|null,
+/** @typedef {{page: 'chat'|'documents'|'redteam'|'routers'|'settings'|'trainer'|'users', id: string|null, section: string, message: string|null,
  *   query: URLSearchParams}} Route */
 
 /** @param {{pathname: string, search: string}} location @returns {Route} */
@@ -13,7 +13,7 @@ export function parseRoute({ pathname, search }) {
   const message = query.get('m');
   if (first === 'settings') return { page: 'settings', id: null, section: second || 'general', message: null, query };
   if (first === 'documents') return { page: 'documents', id: second || null, section: third, message: null, query };
-  if (first === 'trainer') return { page: 'trainer', id: second || null, section: third, message: null, query };
+  if (first === 'trainer' || first === 'routers') return { page: first, id: second || null, section: third, message: null, query };
   if (first === 'redteam' || first === 'users') return { page: first, id: second || null, section: '', message: null, query };
   return { page: 'chat', id: second || null, section: '', message, query };
 }
@@ -36,7 +36,7 @@ export function startRouter() {
     const link = /** @type {Element} */ (event.target).closest?.('a[href]');
     if (!(link instanceof HTMLAnchorElement) || link.target || link.hasAttribute('download')) return;
     const url = new URL(link.href);
-    if (url.origin !== location.origin || !/^\/($|chat|documents|redteam|settings|trainer|users)/.test(url.pathname)) return;
+    if (url.origin !== location.origin || !/^\/($|chat|documents|redteam|routers|settings|trainer|users)/.test(url.pathname)) return;
     event.preventDefault();
     navigate(url.pathname + url.search);
   });

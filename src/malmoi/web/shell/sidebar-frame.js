@@ -35,6 +35,7 @@ export function SidebarFrame({ onSearch }) {
       <${ConversationList} />
       ${may('documents') && html`<a class="side-button foot" href="/documents" onClick=${shut}><${Icon} name="file" /><span>${t('documents.title')}</span></a>`}
       ${may('skills') && html`<a class="side-button foot" href="/trainer" onClick=${shut}><${Icon} name="target" /><span>${t('trainer.title')}</span></a>`}
+      ${may('skills') && html`<a class="side-button foot" href="/routers" onClick=${shut}><${Icon} name="split" /><span>${t('routers.title')}</span></a>`}
       ${may('redteam') && html`<a class="side-button foot" href="/redteam" onClick=${shut}><${Icon} name="shield" /><span>${t('redteam.title')}</span></a>`}
       ${may('audience') && html`<a class="side-button foot" href="/users" onClick=${shut}><${Icon} name="people" /><span>${t('users.title')}</span></a>`}
       <a class="side-button foot" href="/settings" onClick=${shut}><${Icon} name="gear" /><span>${t('settings.title')}</span></a>
