@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import get_args
 
 import malmoi
+from malmoi.assist.retrieval.parsing.formats import known_formats
 from malmoi.core.sandbox import FailureReason
 
 SOURCE = Path(malmoi.__file__).parent
@@ -48,3 +49,11 @@ def test_every_reason_is_known_to_the_page() -> None:
     for path in (SOURCE / "assist" / "retrieval" / "parsing").glob("*.py"):
         reasons.update(re.findall(r'reason="(\w+)"', path.read_text(encoding="utf-8")))
     assert set(re.findall(r"'(\w+)'", known[1])) == reasons
+
+
+def test_folders_are_asked_for_the_formats_that_can_be_read() -> None:
+    text = (SOURCE / "web" / "documents" / "files.js").read_text(encoding="utf-8")
+    known = re.search(r"KNOWN = /\\\.\(\?:(.+)\)\$/i", text)
+    assert known is not None
+    extensions = {one.removeprefix(".") for info in known_formats().values() for one in info.extensions}
+    assert set(known[1].split("|")) == extensions

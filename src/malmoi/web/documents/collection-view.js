@@ -8,7 +8,7 @@ import { MenuItem, Popover } from '../shell/popover.js';
 import { Confirm } from '../shell/dialog.js';
 import { Icon } from '../shell/icons.js';
 import { deleteCollection, loadDocuments, mayWrite, rest, send } from './store.js';
-import { bringsFiles, filesOf } from './files.js';
+import { bringsFiles, filesOf, ofFolder } from './files.js';
 import { DocumentList } from './document-list.js';
 import { SearchView } from './search-view.js';
 import { ShareDialog } from './share-dialog.js';
@@ -32,9 +32,14 @@ export function CollectionView({ collection }) {
   }, [collection.id]);
   const writable = collection.right !== 'read';
   const own = collection.right === 'own';
+  const take = (/** @type {import('./files.js').Found} */ { files, left }) => {
+    send(files);
+    if (left) notify(t('documents.left_out', { n: left }));
+  };
   const chosen = (/** @type {Event} */ event) => {
     const input = /** @type {HTMLInputElement} */ (event.currentTarget);
-    send([...(input.files ?? [])]);
+    const files = [...(input.files ?? [])];
+    take(input.webkitdirectory ? ofFolder(files) : { files, left: 0 });
     input.value = '';
   };
   const dragged = {
@@ -44,7 +49,7 @@ export function CollectionView({ collection }) {
       over.value = false;
       if (!writable || !bringsFiles(event)) return;
       event.preventDefault();
-      attempt(async () => send(await filesOf(event.dataTransfer)));
+      attempt(async () => take(await filesOf(event.dataTransfer)));
     },
   };
   const close = () => { dialog.value = null; };

@@ -3,11 +3,11 @@ import { useSignal } from '@preact/signals';
 import { html } from '../shell/view.js';
 import { t } from '../shell/i18n.js';
 import { explain } from '../shell/api.js';
-import { bytes, day, number } from '../shell/format.js';
+import { bytes, day } from '../shell/format.js';
 import { attempt, notify } from '../shell/notices.js';
 import { Confirm } from '../shell/dialog.js';
 import { Icon } from '../shell/icons.js';
-import { failureOf, remarkOf } from './remarks.js';
+import { failureOf, pagesOf, remarkOf } from './remarks.js';
 import { cursor, deleteDocument, dismiss, documents, isUnfinished, loadDocuments, mayWrite, retry, uploads } from './store.js';
 
 /** @param {{label: string, share: number|null}} props */
@@ -26,7 +26,7 @@ function UploadRow({ item }) {
 
 /** @param {{item: import('./store.js').Document, onDelete: (item: import('./store.js').Document) => void}} props */
 function DocumentRow({ item, onDelete }) {
-  const facts = [item.format, bytes(item.size), item.pages ? t('documents.pages', { n: number(item.pages) }) : '', day(item.created_at)].filter(Boolean);
+  const facts = [item.format, bytes(item.size), pagesOf(item), day(item.created_at)].filter(Boolean);
   const failed = item.status === 'failed' ? failureOf(item.error) : null;
   return html`<li class="documents-row">
     <${Icon} name="file" /><div class="documents-what">

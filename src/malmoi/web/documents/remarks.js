@@ -3,6 +3,7 @@
  * document: a sentence that is not known here is shown as it came.
  */
 import { language, t } from '../shell/i18n.js';
+import { day, moment, number } from '../shell/format.js';
 
 /** @typedef {{message: string, fix?: string, reason?: string}} Failure */
 
@@ -51,4 +52,33 @@ export function failureOf(failure) {
   if (language.value === 'en' || !failure?.reason || !REASONS.has(failure.reason)) return { text: detail, detail: '' };
   const text = PICTURE.test(failure.message) ? t('documents.failed_picture') : t(`documents.failed_${failure.reason}`);
   return { text, detail };
+}
+
+const FACTS = new Set(['author', 'subject', 'description', 'keywords', 'created', 'changed', 'changed_by', 'from', 'to', 'cc', 'bcc', 'date', 'rows', 'columns']);
+const DAY = /^\d{4}-\d{2}-\d{2}$/;
+const ISO = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}/;
+
+/** @param {string} value */
+function worded(value) {
+  if (Number.isNaN(Date.parse(value))) return value;
+  return DAY.test(value) ? day(value) : ISO.test(value) ? moment(value) : value;
+}
+
+/**
+ * What a file says of itself, without the title that stands above it.
+ * @param {Record<string, string>} properties @param {string} title
+ * @returns {{name: string, label: string, text: string}[]}
+ */
+export function factsOf(properties, title) {
+  return Object.entries(properties).filter(([name, value]) => !(['title', 'subject'].includes(name) && value === title)).map(([name, value]) => {
+    const key = name.replace(' ', '_');
+    return { name, label: FACTS.has(key) ? t(`documents.fact_${key}`) : name, text: worded(value) };
+  });
+}
+
+/** How long a document is, in what its format counts. @param {{format: string, pages: number|null}} item */
+export function pagesOf(item) {
+  if (!item.pages) return '';
+  const n = number(item.pages);
+  return item.format === 'xlsx' ? t('documents.sheets', { n }) : item.format === 'pptx' ? t('documents.slides', { n }) : t('documents.pages', { n });
 }

@@ -4,10 +4,10 @@ import { useSignal } from '@preact/signals';
 import { html } from '../shell/view.js';
 import { t } from '../shell/i18n.js';
 import { explain, get } from '../shell/api.js';
-import { bytes, moment, number } from '../shell/format.js';
+import { bytes, moment } from '../shell/format.js';
 import { Icon } from '../shell/icons.js';
 import { file } from './store.js';
-import { remarkOf } from './remarks.js';
+import { factsOf, pagesOf, remarkOf } from './remarks.js';
 import { parseSpan, unitsOf } from './spans.js';
 import { Marked } from './marked.js';
 
@@ -74,6 +74,7 @@ export function Viewer({ id, at }) {
   }
   if (!loaded.value) return html`<div class="opening"><span class="spinner" aria-hidden="true"></span></div>`;
   const { document: shown, text, blocks, properties } = loaded.value;
+  const facts = factsOf(properties, shown.title);
   const units = unitsOf(text);
   const wanted = parseSpan(at);
   /** @type {[number, number]|null} */
@@ -83,8 +84,8 @@ export function Viewer({ id, at }) {
     <article class="viewer" ref=${body} aria-label=${shown.title || shown.name}>
       <header><p class="viewer-way"><a href=${`/documents/${shown.collection_id}`}>${t('documents.back')}</a></p>
         <h1>${shown.title || shown.name}</h1>
-        <p class="quiet">${shown.name} · ${shown.format} · ${bytes(shown.size)}${shown.pages ? ` · ${t('documents.pages', { n: number(shown.pages) })}` : ''} · ${moment(shown.created_at)}</p>
-        ${Object.entries(properties).length > 0 && html`<dl class="viewer-facts">${Object.entries(properties).map(([name, value]) => html`<div key=${name}><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`}
+        <p class="quiet">${shown.name} · ${shown.format} · ${bytes(shown.size)}${shown.pages ? ` · ${pagesOf(shown)}` : ''} · ${moment(shown.created_at)}</p>
+        ${facts.length > 0 && html`<dl class="viewer-facts">${facts.map(({ name, label, text: value }) => html`<div key=${name}><dt>${label}</dt><dd>${value}</dd></div>`)}</dl>`}
         ${shown.remarks.length > 0 && html`<ul class="viewer-remarks">${shown.remarks.map((/** @type {string} */ remark) => html`<li key=${remark}>${remarkOf(remark)}</li>`)}</ul>`}
         <p><a class="button small" href=${`/api${file(shown.id)}/original`} download><${Icon} name="download" />${t('documents.original')}</a></p></header>
       <div class="viewer-text" lang="">
