@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import FileResponse, Response
 
+from malmoi.assist.retrieval.matching import content_words
 from malmoi.core.errors import InvalidInput
 from malmoi.core.hangul import words
 from malmoi.serve.documents.library import shown_document
@@ -200,8 +201,12 @@ def _file_routes(documents: Documents) -> APIRouter:
 
 
 def _marked(query: str) -> list[QueryWord]:
-    """The words of a query that are marked in what was found."""
-    return [QueryWord((), (), (word,)) for word in question_words(query) if words(word)]
+    """The words of a query that are marked in what was found, where need be without their endings."""
+    return [
+        QueryWord((), tuple(one.text for one in content_words(word)), (word,))
+        for word in question_words(query)
+        if words(word)
+    ]
 
 
 def _shown_hit(hit: Hit, marked: list[QueryWord]) -> HitOut:
