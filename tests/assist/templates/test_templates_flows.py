@@ -248,6 +248,7 @@ async def test_a_day_that_repeats_the_destination_is_said_to_be_thin() -> None:
         ("부산, 이틀 동안", "부산", 2),
         ("A trip to Jeonju for 2 days", "Jeonju", 2),
         ("여행 계획 짜 줘", "", 0),
+        ("Go ahead", "", 0),
         ("부모님과 함께 조용히 쉴 수 있는 바닷가", "", 0),
         ("3일", "", 3),
     ],

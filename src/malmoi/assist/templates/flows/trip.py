@@ -26,7 +26,7 @@ _DAYS = re.compile(r"(\d+)\s*박\s*(\d+)\s*일|(\d+)\s*(?:일(?!\s*차)|days?\b)
 _WORD_DAYS = {"당일": 1, "이틀": 2, "사흘": 3, "나흘": 4, "닷새": 5, "엿새": 6, "weekend": 2, "주말": 2}
 # What a place is named with, and is no part of its name.
 _AROUND = re.compile(
-    r"\b(?:for|a|the|to|in|trip|go|days?|nights?|plan|please|want|i|we|me)\b"
+    r"\b(?:for|a|the|to|in|trip|go|ahead|days?|nights?|plan|please|want|i|we|me)\b"
     r"|여행|일정|계획|동안|정도|가고 ?싶\w*|갈 ?\w*|가요|가자|짜 ?줘|부탁\w*|당일치기",
     re.IGNORECASE,
 )
