@@ -220,6 +220,16 @@ def test_particles_fit_the_word_before_them(call: Call, word: str, pair: str, fo
     assert call("shell/particles.js", "return m.particleOf(x[0], x[1])", [word, pair]) == form
 
 
+def test_times_among_arguments_are_said_as_people_say_them(call: Call) -> None:
+    given = {"start": "2026-11-24T15:00", "day": "2026-11-24", "code": "2026-11-24T15:00 or later"}
+    told = call("chat/skills.js", "return m.argumentsInWords('none', 'none', x)", given)
+    said = {one["name"]: one["text"] for one in told}
+    assert "T" not in said["start"]
+    assert re.search(r"3:00|15:00", said["start"])
+    assert ":" not in said["day"]
+    assert said["code"] == given["code"]
+
+
 def test_days_without_use_are_there_too(call: Call) -> None:
     row = {"day": "2026-03-01", "requests": 1, "prompt_tokens": 2, "completion_tokens": 3}
     days = call("settings/usage.js", "return m.perDay(x, 3, new Date('2026-03-02T12:00:00Z'))", [row, row])

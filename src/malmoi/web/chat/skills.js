@@ -2,7 +2,7 @@
 import { computed, signal } from '@preact/signals';
 import { get, put, remove } from '../shell/api.js';
 import { language, t } from '../shell/i18n.js';
-import { day, number } from '../shell/format.js';
+import { day, moment, number } from '../shell/format.js';
 
 /**
  * @typedef {{name: string, title: Record<string, string>, secret: boolean, required: boolean}} Need
@@ -127,6 +127,7 @@ export function operationTitle(skill, name, fallback = '') {
 /** @param {string} text */
 const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 const DATE = /^\d{4}-\d{2}-\d{2}$/;
+const MOMENT = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2})?$/; // by the person's own clock
 
 /** @param {any} value @param {any} schema @returns {string} */
 function valueInWords(value, schema) {
@@ -140,6 +141,7 @@ function valueInWords(value, schema) {
   // The first word names a value; the others are ways to say it.
   if (Array.isArray(words)) return capital((language.value === 'ko' ? words[0] : words.find((word) => !HANGUL.test(word))) ?? text.replaceAll('_', ' '));
   if (DATE.test(text) && !Number.isNaN(Date.parse(text))) return day(text);
+  if (MOMENT.test(text) && !Number.isNaN(Date.parse(text))) return moment(text);
   return text;
 }
 

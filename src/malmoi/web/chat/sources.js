@@ -17,11 +17,13 @@ export function Sources({ grounds }) {
   const cited = new Set(grounds.citations.map((citation) => citation.number));
   const used = grounds.sources.filter((source) => cited.has(source.number));
   const busy = Boolean(live.value) || waiting.value;
+  // Better queries are for what was not answered: an answer that stands on its sources needs none.
+  const isOpen = !grounds.citations.length || grounds.unsupported.length > 0;
   return html`
     ${grounds.unsupported.length > 0 && html`<p class="unsupported"><${Icon} name="alert" />${t('sources.unsupported', { n: grounds.unsupported.length })}</p>`}
     ${used.length > 0 && html`<section class="sources" aria-label=${t('sources.title')}><h3>${t('sources.title')}</h3>
       <ol>${used.map((source) => html`<li key=${source.number} value=${source.number}><a href=${addressOf(source)}>${source.title}</a>
         <span class="quiet">${[source.place, ...source.headings].filter(Boolean).join(' › ')}</span></li>`)}</ol></section>`}
-    ${grounds.suggestions.length > 0 && html`<section class="better" aria-label=${t('sources.better')}><p class="quiet">${t('sources.better')}</p>
+    ${isOpen && grounds.suggestions.length > 0 && html`<section class="better" aria-label=${t('sources.better')}><p class="quiet">${t('sources.better')}</p>
       ${grounds.suggestions.map((query) => html`<button key=${query} type="button" class="button small" disabled=${busy} onClick=${() => send(query)}>${query}</button>`)}</section>`}`;
 }

@@ -4,6 +4,7 @@ import { html } from '../shell/view.js';
 import { said, t } from '../shell/i18n.js';
 import { explain } from '../shell/api.js';
 import { Dialog } from '../shell/dialog.js';
+import { skillName } from './skills.js';
 import { begin } from './templates.js';
 
 /** @param {{field: import('./templates.js').Field, first: boolean}} props */
@@ -48,8 +49,7 @@ export function TemplateForm({ template, onClose }) {
       <form class="form" onSubmit=${start}>
         <p class="quiet">${said(template.description)}</p>
         ${template.fields.map((field, place) => html`<${Field} key=${field.id} field=${field} first=${place === 0} />`)}
-        ${template.skills.length > 0 && html`<p class="quiet template-skills">${t('template.skills')}
-          ${template.skills.map((skill) => html`<span key=${skill.name} class=${`tag ${skill.installed ? '' : 'plain'}`}>${skill.installed ? skill.name : t('template.missing', { name: skill.name })}</span> `)}</p>`}
+        ${template.skills.length > 0 && html`<p class="quiet template-skills">${t('template.skills')} ${template.skills.map((skill) => html`<span key=${skill.name} class=${`tag ${skill.installed ? '' : 'plain'}`}>${skill.installed ? skillName(skill.name) : t('template.missing', { name: skill.name })}</span> `)}</p>`}
         ${failed.value && html`<p class="field-error" role="alert">${failed.value}</p>`}
         <div class="dialog-actions">
           <span class="grow"></span>
