@@ -338,6 +338,6 @@ def test_ten_thousand_items_are_measured_in_a_moment() -> None:
     labels = ("함의", "중립", "모순")
     gold, answers = random.integers(0, 3, (2, 10_000))
     items = labelled([(labels[g], labels[a]) for g, a in zip(gold, answers, strict=True)], labels)
-    start = time.perf_counter()
+    start = time.process_time()
     measure(["accuracy", "macro_f1"], items)
-    assert time.perf_counter() - start < 6  # 0.5 s on an idle machine
+    assert time.process_time() - start < 6  # 0.5 s on an idle machine

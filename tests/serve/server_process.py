@@ -35,7 +35,7 @@ class Child:
         return httpx.post(f"{self.url}/v1/chat/completions", json=body, timeout=30, trust_env=False)
 
     def get(self, path: str) -> int:
-        return httpx.get(self.url + path, timeout=5, trust_env=False).status_code
+        return httpx.get(self.url + path, timeout=20, trust_env=False).status_code
 
     def terminate(self) -> None:
         self.process.send_signal(signal.SIGTERM)

@@ -23,14 +23,14 @@ MANY = MAX_VALUES + 1
 )
 def test_millions_of_values_are_refused_before_they_are_made(body: bytes) -> None:
     tracemalloc.start()
-    began = time.monotonic()
+    began = time.process_time()
     try:
         with pytest.raises(InvalidInput, match="more than"):
             check_json(body)
         assert tracemalloc.get_traced_memory()[1] < 4 * len(body)
     finally:
         tracemalloc.stop()
-    assert time.monotonic() - began < 8.0
+    assert time.process_time() - began < 8.0
 
 
 @pytest.mark.parametrize(
@@ -42,10 +42,10 @@ def test_millions_of_values_are_refused_before_they_are_made(body: bytes) -> Non
     ],
 )
 def test_texts_without_an_end_cost_no_more_than_others(body: bytes) -> None:
-    began = time.monotonic()
+    began = time.process_time()
     with pytest.raises(InvalidInput):
         check_json(body)
-    assert time.monotonic() - began < 8.0
+    assert time.process_time() - began < 8.0
 
 
 @pytest.mark.parametrize("text", [b"a,[{", b'\\",', b"\\\\,"])

@@ -1,6 +1,7 @@
 import asyncio
 from datetime import timedelta
 from pathlib import Path
+from time import process_time
 
 import pytest
 from sqlalchemy import event, func, select, text
@@ -268,8 +269,8 @@ async def test_a_report_shows_ones_own_days_only(database: Database) -> None:
 async def test_opening_without_limits_is_fast(tmp_path: Path) -> None:
     database = Database.open(f"sqlite:///{tmp_path / 'm.sqlite'}")
     metering = metering_of(database)
-    started = asyncio.get_running_loop().time()
+    started = process_time()
     for _ in range(200):
         await begin(metering)
-    assert (asyncio.get_running_loop().time() - started) / 200 < 0.001
+    assert (process_time() - started) / 200 < 0.001
     await database.close()

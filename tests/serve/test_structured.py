@@ -84,14 +84,14 @@ def test_a_schema_that_is_too_deep_is_refused() -> None:
 
 
 def test_schemas_that_would_take_long_to_check_are_refused_at_once() -> None:
-    began = time.monotonic()
+    began = time.process_time()
     with pytest.raises(InvalidInput, match="more than 2000"):
         check({"anyOf": [{}] * 15_000})
     tools = tuple(Tool(f"f{i}", "", {"anyOf": [{}] * 1_900}) for i in range(128))
     with pytest.raises(InvalidInput, match="together") as caught:
         AnswerCheck(tools, None)
     assert caught.value.field == "tools"
-    assert time.monotonic() - began < 2.0
+    assert time.process_time() - began < 2.0
 
 
 def test_a_reference_to_nowhere_is_the_clients_error() -> None:
@@ -106,17 +106,17 @@ def test_a_schema_without_end_does_not_hang() -> None:
 def test_a_schema_that_branches_without_end_is_stopped() -> None:
     defs = {f"d{i}": {"anyOf": [{"$ref": f"#/$defs/d{i + 1}"}] * 2} for i in range(28)}
     schema = {"$defs": {**defs, "d28": {"type": "string"}}, "$ref": "#/$defs/d0"}
-    began = time.monotonic()
+    began = time.process_time()
     complaint = check(schema).complaint(3)
     assert complaint is not None
-    assert time.monotonic() - began < 3
+    assert time.process_time() - began < 3
 
 
 def test_a_pattern_without_end_is_stopped() -> None:
-    began = time.monotonic()
+    began = time.process_time()
     complaint = check({"pattern": "^(a|aa)+$"}).complaint("a" * 60 + "!")
     assert complaint is not None
-    assert time.monotonic() - began < 2
+    assert time.process_time() - began < 2
 
 
 @given(st.text(max_size=50))

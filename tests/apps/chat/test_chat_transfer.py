@@ -322,6 +322,6 @@ def test_an_export_of_hidden_messages_is_read_in_time_that_grows_with_its_size()
     nodes |= {f"h{i}": {"parent": f"h{i - 1}"} for i in range(1, 20_000)}
     visible = {"author": {"role": "user"}, "content": {"content_type": "text", "parts": ["x"]}}
     nodes |= {f"v{i}": {"parent": "h19999", "message": visible} for i in range(9_000)}
-    began = time.monotonic()
+    began = time.process_time()
     assert len(read_chatgpt({"mapping": nodes}).messages) == 9_000
-    assert time.monotonic() - began < 10.0
+    assert time.process_time() - began < 10.0

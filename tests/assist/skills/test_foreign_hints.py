@@ -31,9 +31,9 @@ def test_an_expression_stands_for_itself() -> None:
     found = foreign(near=[SLOW, 5])
     schema = found.parameters["properties"]["place"]
     query = "a" * 40 + "!"
-    started = time.monotonic()
+    started = time.process_time()
     assert not may_be_said("place", schema, query, extract(query, NOW), is_required=False)
-    assert time.monotonic() - started < 1
+    assert time.process_time() - started < 1
     said = f"카페 {SLOW}"
     assert may_be_said("place", schema, said, extract(said, NOW), is_required=False)
 

@@ -159,7 +159,7 @@ async def test_leaving_a_stream_closes_its_connection_and_frees_the_slot(
     async with aclosing(engine.stream("a", Sampling())) as chunks:
         async for _ in chunks:
             break
-    await asyncio.wait_for(server.left.wait(), 2)
+    await asyncio.wait_for(server.left.wait(), 15)
     assert (await read(engine))[-1].finish_reason == "stop"
 
 
@@ -170,7 +170,7 @@ async def test_a_cancelled_answer_closes_its_connection(server: ScriptedServer, 
     while not server.requests:
         await asyncio.sleep(0)
     waiting.cancel()
-    await asyncio.wait_for(server.left.wait(), 2)
+    await asyncio.wait_for(server.left.wait(), 15)
     with pytest.raises(asyncio.CancelledError):
         await waiting
 

@@ -149,7 +149,7 @@ async def test_whoever_waits_for_a_restart_is_told_in_time(
         await asyncio.sleep(0.001)
     with pytest.raises(EngineUnavailable, match="restarting"):
         await supervisor.child()
-    await asyncio.wait_for(supervisor.close(), 4)
+    await asyncio.wait_for(supervisor.close(), 20)
     assert not new_children()
 
 
@@ -161,7 +161,7 @@ async def test_close_wakes_whoever_waits_for_a_restart(fake_spec: Spec) -> None:
         await asyncio.sleep(0.001)
     waiting = asyncio.create_task(supervisor.child())
     await asyncio.sleep(0)
-    await asyncio.wait_for(supervisor.close(), 4)
+    await asyncio.wait_for(supervisor.close(), 20)
     with pytest.raises(EngineUnavailable, match="closed"):
         await waiting
 

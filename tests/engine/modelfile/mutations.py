@@ -17,14 +17,14 @@ def check_all(path: str, count: int, seed: int) -> dict[str, Any]:
     refused, slowest, untyped = 0, 0.0, []
     for _ in range(count):
         copy.write_bytes(damage(original, choose))
-        started = time.perf_counter()
+        started = time.process_time()
         try:
             inspect(str(copy))
         except ModelFileInvalid:
             refused += 1
         except Exception as error:  # what the test is looking for
             untyped.append(repr(error))
-        slowest = max(slowest, time.perf_counter() - started)
+        slowest = max(slowest, time.process_time() - started)
     return {"refused": refused, "slowest": slowest, "untyped": untyped}
 
 

@@ -1,5 +1,7 @@
 """The grid, refusals and harmless questions that come with the package."""
 
+import time
+
 import pytest
 
 from malmoi.core.errors import InvalidInput
@@ -86,9 +88,7 @@ def test_harmless_questions(language: str) -> None:
 
 
 def test_a_hostile_text_costs_little_time() -> None:
-    import time
-
-    began = time.perf_counter()
+    began = time.process_time()
     for text in ("죄송" * 50_000, "답변 " * 50_000, "i'm sorry " * 20_000, "가 " * 100_000):
         is_bare_refusal(text)
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1
