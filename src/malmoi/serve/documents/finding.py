@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from malmoi.core.morphemes import MorphemeAnalyzer
     from malmoi.serve.db import Database
     from malmoi.serve.documents.embedding import Embedding
-    from malmoi.serve.documents.vectors import VectorCache
+    from malmoi.serve.documents.vectors import Vectors
     from malmoi.serve.identity import Principal
     from malmoi.serve.search import Terms
 
@@ -93,7 +93,7 @@ class Finder:
         self,
         db: Database,
         terms: Terms,
-        vectors: VectorCache,
+        vectors: Vectors,
         analyzer: MorphemeAnalyzer,
         embed: Embedding,
     ) -> None:

@@ -84,6 +84,7 @@ class Indexer:
             Conflict: another process indexes.
         """
         with locked(self._lock, busy="another process indexes the documents.", fix="Wait for it."):
+            await self._tools.vectors.prepare(self._tools.db)
             await self._renew()
             while await self._next():
                 pass
@@ -102,6 +103,7 @@ class Indexer:
                 await asyncio.sleep(_POLL)
 
     async def _work_alone(self) -> None:
+        await self._tools.vectors.prepare(self._tools.db)
         await self._renew()
         while True:
             self._wake.clear()

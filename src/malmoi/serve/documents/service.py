@@ -20,7 +20,7 @@ from malmoi.serve.documents.library import Library
 from malmoi.serve.documents.steps import Parse, Split, Texts, Tools
 from malmoi.serve.documents.tables import Collection, StoredDocument
 from malmoi.serve.documents.types import Hit, Rerank
-from malmoi.serve.documents.vectors import VectorCache
+from malmoi.serve.documents.vectors import Vectors
 from malmoi.serve.search import open_terms
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class Documents:
         self._db = db
         self._files = FileStore(folder)
         self._terms = open_terms(db.dialect, "document_terms")
-        self._vectors = VectorCache(settings.vector_cache_megabytes << 20)
+        self._vectors = Vectors(db.dialect, settings.vector_cache_megabytes << 20)
         embed = self.embed_for_search = Embedding(engines, search_embedder(settings.embedder))
         self.embed = Embedding(engines, alike_embedder(settings.embedder))
         tools = Tools(
@@ -83,6 +83,7 @@ class Documents:
             terms=self._terms,
             analyzer=self.analyzer,
             embed=embed,
+            vectors=self._vectors,
             parse=parse or _parse_file,
             split=split or _split_passages,
             texts=texts or passage_texts,
@@ -150,6 +151,11 @@ class Documents:
         """
         _, document = await self.library.read(principal, document_id)
         return document
+
+    async def where_vectors_are(self) -> str | None:
+        """Where vectors are compared, and why, as a sentence; None: it is always in memory."""
+        async with self._db.reading() as session:
+            return await self._vectors.describe(session)
 
     async def delete_collection(self, principal: Principal, collection_id: str) -> None:
         """Delete a collection with all its documents and their files.

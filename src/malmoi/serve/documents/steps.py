@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from malmoi.serve.db import Database
     from malmoi.serve.documents.embedding import Embedding
     from malmoi.serve.documents.files import FileStore
+    from malmoi.serve.documents.vectors import Vectors
 
 Parse: TypeAlias = Callable[..., Awaitable[Document]]
 Split: TypeAlias = Callable[[Document], list[Passage]]
@@ -56,6 +57,7 @@ class Tools:
         terms: the terms of passages.
         analyzer: for morphemes.
         embed: for vectors.
+        vectors: where they are searched.
         parse: makes a document of a file.
         split: cuts a document into passages.
         texts: what is embedded of a passage.
@@ -66,6 +68,7 @@ class Tools:
     terms: Terms
     analyzer: MorphemeAnalyzer
     embed: Embedding
+    vectors: Vectors
     parse: Parse
     split: Split
     texts: Texts
@@ -213,6 +216,7 @@ class Steps:
                         .where(StoredPassage.id == one.id)
                         .values(embedder=label, vector_count=len(each), vectors=pack_vectors(own))
                     )
+                await self._tools.vectors.put(session, [one.id for one in batch])
                 if turn % _SHOWN_EVERY == 0:
                     await mark_changed(session, [row.collection_id])
                 done = min(1.0, (start + len(batch)) / len(left))
