@@ -307,6 +307,20 @@ def test_a_no_changes_nothing_and_the_audit_tells(new_page: Pages, locale: str) 
     expect(dialog.locator(".stage > h4")).to_have_text(words["stages"])
 
 
+def test_a_list_that_comes_late_stays_inside_the_window(new_page: Pages) -> None:
+    page = new_page(locale="ko-KR", reduced_motion="reduce")
+    held: list[Any] = []
+    page.route("**/api/skills", lambda route: held.append(route))
+    page.goto("/")
+    page.get_by_role("button", name=KOREAN["choose"]).click()
+    page.locator(".skills-panel").wait_for()
+    assert held
+    held.pop().continue_()
+    page.locator(".skills-panel .skill-row").first.wait_for()
+    inside = "() => document.querySelector('.skills-panel').getBoundingClientRect().bottom <= innerHeight"
+    until(page, inside)
+
+
 @pytest.mark.parametrize("locale", ["ko-KR", "en-GB"])
 def test_rules_of_the_switches_are_said(new_page: Pages, locale: str) -> None:
     words = WORDS[locale]

@@ -40,7 +40,9 @@ export function Popover({ label, button, className = 'icon-button', panelClass =
     const onResize = () => anchor.current && place(element, anchor.current);
     element.addEventListener('toggle', onToggle);
     addEventListener('resize', onResize);
-    return () => { element.removeEventListener('toggle', onToggle); removeEventListener('resize', onResize); };
+    const grown = new ResizeObserver(onResize); // what it shows may arrive after it has opened
+    grown.observe(element);
+    return () => { grown.disconnect(); element.removeEventListener('toggle', onToggle); removeEventListener('resize', onResize); };
   }, [open]);
 
   const onKeyDown = (/** @type {KeyboardEvent} */ event) => {
