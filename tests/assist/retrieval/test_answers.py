@@ -214,10 +214,24 @@ def test_hits_become_sources() -> None:
 
     from malmoi.assist.retrieval.document import Passage
 
-    hit = SimpleNamespace(
-        document_id="doc", title="제목", passage=Passage(7, 12, ("장",), 3, "p. 3"), text="가나다라마"
-    )
-    assert sources_of_hits([hit]) == [Source(1, "doc", "제목", "p. 3", "가나다라마", 7, ("장",))]
+    def hit(score: float) -> SimpleNamespace:
+        passage = Passage(7, 12, ("장",), 3, "p. 3")
+        return SimpleNamespace(
+            document_id="doc", title="제목", passage=passage, text="가나다라마", score=score
+        )
+
+    best, other = sources_of_hits([hit(8.0), hit(2.0)])
+    assert best == Source(1, "doc", "제목", "p. 3", "가나다라마", 7, ("장",), 1.0)
+    assert (other.number, other.standing) == (2, 0.25)
+    assert sources_of_hits([hit(0.0)])[0].standing == 0.0
+
+
+async def test_what_the_search_found_first_is_read_first() -> None:
+    again = "대통령의 임기는 5년이다."
+    sources = [Source(1, "a", "", "", again, standing=0.3), Source(2, "b", "", "", again, standing=1.0)]
+    grounding = await ground(TERM, sources)
+    assert grounding.extract().citations[0].number == 2
+    assert [span.source.number for span in grounding.chosen()] == [2]
 
 
 @pytest.mark.parametrize(

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from malmoi.assist.retrieval.segments import Embed
 
 _EXTRACTED = 3  # sentences of an answer without a model
-_NEAR_BEST = 0.85  # share of the best score that they must have
-_WORTH_READING = 0.45  # share of the best score that a sentence must have to be given to a model
+_NEAR_BEST = 0.9  # share of the best score that they must have
+_WORTH_READING = 0.5  # share of the best score that a sentence must have to be given to a model
 _WITH_NEXT = 3  # of the best sentences, as many are given with the one behind them
 _GAP = " … "
 
@@ -170,8 +170,7 @@ class Grounding:
             said.add(sentence)
             start = len(text) + 1 if text else 0
             text = f"{text}\n{sentence}" if text else sentence
-            score = min(1.0, scores[place])
-            citations.append(span.cited(start, len(text), score))
+            citations.append(span.cited(start, len(text), 1.0))
         return Extract(text, tuple(citations))
 
     def refusal(self) -> str:

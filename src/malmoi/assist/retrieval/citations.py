@@ -25,6 +25,7 @@ class Source:
         text: the words of the document from `start` on, unchanged.
         start: where the passage begins in the document's text.
         headings: above it, from the outermost; no part of the text.
+        standing: how good the search found it beside the best one, in [0, 1]; 0 where nobody knows.
     """
 
     number: int
@@ -34,6 +35,7 @@ class Source:
     text: str
     start: int = 0
     headings: tuple[str, ...] = ()
+    standing: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,9 +32,16 @@ class Found(Protocol):
         """The words of the span."""
         ...
 
+    @property
+    def score(self) -> float:
+        """How good it is; it compares with the scores of the same search alone."""
+        ...
+
 
 def sources_of_hits(hits: Iterable[Found]) -> list[Source]:
     """The hits as sources, numbered in their order."""
+    hits = list(hits)
+    best = max((hit.score for hit in hits), default=0.0)
     return [
         Source(
             number=number,
@@ -44,6 +51,7 @@ def sources_of_hits(hits: Iterable[Found]) -> list[Source]:
             text=hit.text,
             start=hit.passage.start,
             headings=hit.passage.headings,
+            standing=max(hit.score, 0.0) / best if best > 0 else 0.0,
         )
         for number, hit in enumerate(hits, start=1)
     ]

@@ -52,9 +52,9 @@ async def propose(question: str, evidence: Evidence, relevance: Relevance, *, mo
     known = [word.text for word in content_words(question) if word.text not in relevance.unknown]
     found: list[str] = []
     for place in places[:_LOOKED_AT]:
-        if relevance.scores[place] < _NEAR:
-            break
         source = evidence.spans[place].source
+        if relevance.scores[place] - source.standing < _NEAR:
+            continue
         above = [*reversed(source.headings), source.title]
         found += [heading.strip()[:_TITLE] for heading in above if content_words(heading)]
         said = terms_of(question)

@@ -1,8 +1,9 @@
 """How well sources answer a question, before any model reads them.
 
-Each statement of the sources is scored by the words of the question that stand in it (rare ones count more)
-and by the nearness of its vector. Words that stand nowhere may be said in other words, or in another
-language: the words of the statements that are near as a whole are compared with them one by one.
+Each statement of the sources is scored by the words of the question that stand in it (rare ones count more),
+by the nearness of its vector, and by how good the search found its source. Words that stand nowhere may be
+said in other words, or in another language: the words of the statements that are near as a whole are compared
+with them one by one.
 
 The likelihood that the sources answer at all is a logistic function of the best scores, fitted on questions
 with and without answers (`words/calibration.toml`).
@@ -48,7 +49,8 @@ class Relevance:
     """What a question finds in the sources.
 
     Attributes:
-        scores: of each statement of the evidence: what it has of the question, 0 and more.
+        scores: of each statement of the evidence: what it has of the question, 0 and more, and how good its
+            source is (`Source.standing`).
         likelihood: that the sources answer, in [0, 1].
         features: what the likelihood comes from, by name.
         unknown: words of the question that stand nowhere, the weightiest first.
@@ -90,8 +92,9 @@ async def judge(question: str, evidence: Evidence) -> Relevance:
         "number": float(_lacks_number(question, evidence, np.argsort(-(wide + cosines))[:3].tolist())),
     }
     unknown = sorted(np.flatnonzero(found.max(axis=0) < 1 - _FOUND), key=lambda place: -weights[place])
+    standing_of = np.array([span.source.standing for span in evidence.spans])
     return Relevance(
-        _handed_on(wide * 0.5 + shares * 0.5 + cosines, evidence),
+        _handed_on(wide * 0.5 + shares * 0.5 + cosines + standing_of, evidence),
         _likelihood(features, has_vectors=near is not None),
         features,
         tuple(asked[place].text for place in unknown),
