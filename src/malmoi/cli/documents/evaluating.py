@@ -81,7 +81,8 @@ def evaluate(
 
     Terms alone, vectors alone, both fused, both put into order, the same with neighbours joined (as searches
     do), and the plain way (pieces of 1,000 characters, vectors alone) are compared by recall@5 and nDCG@10 of
-    passages and by recall@5 of documents, with 95 % intervals.
+    passages and by recall@5 of documents, with 95 % intervals; the questions of the package also with the
+    passages that were judged to answer them.
     """
     from malmoi.cli.live import open_progress
     from malmoi.serve.documents.evaluation.questions import SETS, load_questions
@@ -94,7 +95,14 @@ def evaluate(
     with open_progress(quiet) as progress:
         found, known = asyncio.run(
             _evaluate(
-                settings, data, sets, work or home / "evaluation", plain, features is not None, progress
+                settings,
+                data,
+                sets,
+                work or home / "evaluation",
+                plain,
+                features is not None,
+                questions is None,
+                progress,
             )
         )
     if features is not None:
@@ -106,8 +114,18 @@ def evaluate(
             continue
         click.echo(f"{name}\n{'':<16}{'questions':<12}{'recall@5':<24}{'nDCG@10':<24}recall@5 of documents")
         for row in rows:
-            count = f"{row.questions} {row.language}"
-            click.echo(f"{row.way:<16}{count:<12}{row.recall!s:<24}{row.ndcg!s:<24}{row.pages}")
+            click.echo(f"{_asked(row)}{row.recall!s:<24}{row.ndcg!s:<24}{row.pages}")
+        if any(row.judged_recall for row in rows):
+            click.echo(f"{'by judgments':<28}{'recall@5':<24}nDCG@10")
+        for row in rows:
+            if row.judged_recall:
+                click.echo(f"{_asked(row)}{row.judged_recall!s:<24}{row.judged_ndcg}")
+
+
+def _asked(row: "Row") -> str:
+    """How a line of a table begins."""
+    count = f"{row.questions} {row.language}"
+    return f"{row.way:<16}{count:<12}"
 
 
 async def _evaluate(
@@ -117,35 +135,44 @@ async def _evaluate(
     folder: Path,
     plain: bool,
     with_features: bool,
+    with_judgments: bool,
     progress: "Progress",
 ) -> "tuple[dict[str, list[Row]], list[dict[str, Any]]]":
     from malmoi.serve.documents.evaluation.index import open_index
+    from malmoi.serve.documents.evaluation.judgments import grades_of, load_judgments
     from malmoi.serve.documents.evaluation.run import evaluate as judge
     from malmoi.serve.documents.evaluation.run import known_of, locate
     from malmoi.serve.documents.finding import Manner
 
     async with AsyncExitStack() as stack:
         ours, pool, corpus = await stack.enter_async_context(indexed(settings, data, folder, progress))
-        in_order = await ours.way("in order", Manner(merge=False))
+        in_order = await ours.way("in order", Manner(merge=False, rerank=False))
         ways = [
-            await ours.way("terms", Manner(orders=("terms",), merge=False, reorder=False)),
-            await ours.way("vectors", Manner(orders=("vectors",), merge=False, reorder=False)),
-            await ours.way("fused", Manner(merge=False, reorder=False)),
+            await ours.way("terms", Manner(orders=("terms",), merge=False, reorder=False, rerank=False)),
+            await ours.way("vectors", Manner(orders=("vectors",), merge=False, reorder=False, rerank=False)),
+            await ours.way("fused", Manner(merge=False, reorder=False, rerank=False)),
             in_order,
-            await ours.way("joined", Manner()),
+            await ours.way("joined", Manner(rerank=False)),
         ]
+        if settings.documents.reranker:
+            ways.append(await ours.way("read by a model", Manner()))
         if plain:
             other = await stack.enter_async_context(
                 open_index(folder / "plain", settings, pool, plain_of=ours)
             )
             with progress.task("Index the plain way", total=len(corpus), unit="documents") as task:
                 await other.fill(corpus, task.advance)
-            ways.append(await other.way("plain", Manner(orders=("vectors",), merge=False, reorder=False)))
+            ways.append(
+                await other.way(
+                    "plain", Manner(orders=("vectors",), merge=False, reorder=False, rerank=False)
+                )
+            )
         texts = await ours.texts()
+        graded = grades_of(load_judgments(), texts) if with_judgments else None
         asked = sum(one.is_answerable for questions in sets.values() for one in questions)
         with progress.task("Ask", total=len(ways) * asked, unit="questions") as task:
             rows = {
-                name: await judge(ways, questions, locate(questions, texts), on_done=task.advance)
+                name: await judge(ways, questions, locate(questions, texts), graded, on_done=task.advance)
                 for name, questions in sets.items()
             }
         known: list[dict[str, Any]] = []

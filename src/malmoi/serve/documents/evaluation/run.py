@@ -11,11 +11,14 @@ import numpy as np
 from malmoi.core.errors import InvalidInput
 from malmoi.core.intervals import bootstrap, mean_of, percentiles
 from malmoi.serve.documents.evaluation.judging import (
+    BEST,
     NDCG_AT,
+    Graded,
     Span,
     answers,
     find_answer,
     fold_text,
+    grade,
     ndcg,
     recall,
 )
@@ -66,6 +69,8 @@ class Row:
         recall: share of questions of which one of the first five hits answers.
         ndcg: of the first ten hits.
         pages: share of questions of which one of the first five hits is of the right document.
+        judged_recall: as `recall`, but passages that were judged to answer count as well; None: none were.
+        judged_ndcg: as `ndcg`, with the grades as gains.
         missed: ids of the questions that none of the first five hits answers.
     """
 
@@ -75,6 +80,8 @@ class Row:
     recall: Figure
     ndcg: Figure
     pages: Figure
+    judged_recall: Figure | None = None
+    judged_ndcg: Figure | None = None
     missed: tuple[str, ...] = ()
 
 
@@ -84,6 +91,8 @@ class _Judged:
     recall: float
     ndcg: float
     page: float
+    judged_recall: float
+    judged_ndcg: float
 
 
 def locate(questions: Sequence[Question], texts: Mapping[str, str]) -> dict[str, list[Span]]:
@@ -115,6 +124,7 @@ async def evaluate(
     ways: Sequence[Way],
     questions: Sequence[Question],
     spans: Mapping[str, Sequence[Span]],
+    graded: Mapping[str, Sequence[Graded]] | None = None,
     *,
     on_done: Callable[[], None] = lambda: None,
 ) -> list[Row]:
@@ -124,6 +134,7 @@ async def evaluate(
         ways: what is compared.
         questions: those without an answer are left out.
         spans: where each question is answered, by its id.
+        graded: what else was judged for questions, by their ids; None: nothing was.
         on_done: called after each question of each way.
     """
     asked = [question for question in questions if question.is_answerable]
@@ -132,22 +143,32 @@ async def evaluate(
         judged = []
         for question in asked:
             hits = await way.search(question.question, NDCG_AT)
-            own = spans[question.id]
-            good = [answers(Span(hit.name, hit.passage.start, hit.passage.end), own) for hit in hits]
+            own, more = spans[question.id], (graded or {}).get(question.id, ())
             documents = {span.document for span in own}
-            relevant = sum(
-                answers(Span(document, start, end), own)
-                for document in documents
+            found = [Span(hit.name, hit.passage.start, hit.passage.end) for hit in hits]
+            there = [
+                Span(document, start, end)
+                for document in sorted(documents | {one.span.document for one in more})
                 for start, end in way.passages.get(document, ())
+            ]
+            good = [answers(span, own) for span in found]
+            grades = [grade(span, own, more) for span in found]
+            judged.append(
+                _Judged(
+                    question,
+                    recall(good),
+                    ndcg(good, [answers(span, own) for span in there]),
+                    recall([span.document in documents for span in found]),
+                    recall([one == BEST for one in grades]),
+                    ndcg(grades, [grade(span, own, more) for span in there]),
+                )
             )
-            page = recall([hit.name in documents for hit in hits])
-            judged.append(_Judged(question, recall(good), ndcg(good, relevant), page))
             on_done()
-        rows.append(_row(way.name, "all", judged))
+        rows.append(_row(way.name, "all", judged, graded is not None))
         for language in ("ko", "en"):
             some = [one for one in judged if one.question.language == language]
             if some:
-                rows.append(_row(way.name, language, some))
+                rows.append(_row(way.name, language, some, graded is not None))
     return rows
 
 
@@ -182,7 +203,7 @@ async def known_of(
     return rows
 
 
-def _row(way: str, language: str, judged: Sequence[_Judged]) -> Row:
+def _row(way: str, language: str, judged: Sequence[_Judged], is_graded: bool) -> Row:
     return Row(
         way=way,
         language=language,
@@ -190,6 +211,8 @@ def _row(way: str, language: str, judged: Sequence[_Judged]) -> Row:
         recall=_figure(np.array([one.recall for one in judged])),
         ndcg=_figure(np.array([one.ndcg for one in judged])),
         pages=_figure(np.array([one.page for one in judged])),
+        judged_recall=_figure(np.array([one.judged_recall for one in judged])) if is_graded else None,
+        judged_ndcg=_figure(np.array([one.judged_ndcg for one in judged])) if is_graded else None,
         missed=tuple(one.question.id for one in judged if not one.recall),
     )
 
