@@ -2,10 +2,11 @@
 
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from malmoi.apps.chat.flowing import InferenceWriter
 from malmoi.apps.chat.grounding import GroundedReply
@@ -28,6 +29,8 @@ _FINISHED = {"confirm": "confirm", "asked": "asked"}  # by how a run of skills e
 _CONTINUATION = 256  # tokens that a model which only continues text may write, unless told otherwise
 
 _logger = logging.getLogger(__name__)
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +59,23 @@ class Outcome:
     notes: Mapping[str, Any] | None = None
 
 
+def _ends(
+    way: Callable[Concatenate["Generation", P], Awaitable[T]],
+) -> Callable[Concatenate["Generation", P], Coroutine[Any, Any, T | Outcome]]:
+    """A way to write an answer whose failures are outcomes, too; only cancellation is raised."""
+
+    @wraps(way)
+    async def written(self: "Generation", /, *arguments: P.args, **more: P.kwargs) -> T | Outcome:
+        try:
+            return await way(self, *arguments, **more)
+        except Exception as error:  # a bug must not leave a reply that is written for ever
+            return self._failed(error)
+
+    return written
+
+
 class Generation:
-    """Writes an answer into a `LiveReply`."""
+    """Writes an answer into a `LiveReply`, in one of four ways; a failure is an outcome, too."""
 
     def __init__(self, inference: Inference, live: LiveReply) -> None:
         self._inference = inference
@@ -75,6 +93,7 @@ class Generation:
         self._grounded: GroundedReply | None = None
         self._guard_spoke = False
 
+    @_ends
     async def run(
         self,
         principal: Principal,
@@ -84,37 +103,35 @@ class Generation:
         system: str,
         sampling: SamplingOptions,
     ) -> Outcome:
-        """Answer the last message of `branch`. Failures are outcomes; only cancellation is raised."""
-        try:
-            self._model = model or self._default_model()
-            info = await self._inference.info(model)
+        """Answer the last message of `branch`."""
+        self._model = model or self._default_model()
+        info = await self._inference.info(model)
 
-            async def count(prompt: Prompt) -> int:
-                return len(await self._inference.tokenize(principal, model, prompt))
+        async def count(prompt: Prompt) -> int:
+            return len(await self._inference.tokenize(principal, model, prompt))
 
-            chats = "chat" in info.capabilities
-            plan = await plan_prompt(
-                branch,
-                info=info,
-                count=count,
-                system=system,
-                max_tokens=sampling.max_tokens,
-                thinking=sampling.thinking,
-            )
-            self._dropped = plan.dropped_turns
-            request = InferenceRequest(
-                model=model,
-                prompt=plan.prompt,
-                sampling=sampling.to_sampling(max_tokens=None if chats else _CONTINUATION),
-                source="chat",
-                request_id=new_id("chat"),
-                on_guard=self._guarded,
-            )
-            await self._stream(principal, request)
-        except Exception as error:  # failures are outcomes; see `_failed`
-            return self._failed(error)
+        chats = "chat" in info.capabilities
+        plan = await plan_prompt(
+            branch,
+            info=info,
+            count=count,
+            system=system,
+            max_tokens=sampling.max_tokens,
+            thinking=sampling.thinking,
+        )
+        self._dropped = plan.dropped_turns
+        request = InferenceRequest(
+            model=model,
+            prompt=plan.prompt,
+            sampling=sampling.to_sampling(max_tokens=None if chats else _CONTINUATION),
+            source="chat",
+            request_id=new_id("chat"),
+            on_guard=self._guarded,
+        )
+        await self._stream(principal, request)
         return self.outcome("complete")
 
+    @_ends
     async def answer_from(
         self,
         principal: Principal,
@@ -124,26 +141,23 @@ class Generation:
         system: str,
         sampling: SamplingOptions,
     ) -> Outcome:
-        """Answer from what `find` finds. Failures are outcomes; only cancellation is raised."""
-        try:
-            grounded = await find(self._live)
-            if not grounded.grounding.is_answerable:
-                grounded.refuse()
-            elif not await self._can_chat(model):
-                grounded.quote()
-            else:
-                self._grounded, self._model = grounded, model or self._default_model()
-                request = InferenceRequest(
-                    model=model,
-                    prompt=grounded.chat(system),
-                    sampling=sampling.to_sampling(max_tokens=_GROUNDED),
-                    source="chat",
-                    request_id=new_id("chat"),
-                    on_guard=self._guarded,
-                )
-                await self._stream(principal, request)
-        except Exception as error:  # failures are outcomes; see `_failed`
-            return self._failed(error)
+        """Answer from what `find` finds."""
+        grounded = await find(self._live)
+        if not grounded.grounding.is_answerable:
+            grounded.refuse()
+        elif not await self._can_chat(model):
+            grounded.quote()
+        else:
+            self._grounded, self._model = grounded, model or self._default_model()
+            request = InferenceRequest(
+                model=model,
+                prompt=grounded.chat(system),
+                sampling=sampling.to_sampling(max_tokens=_GROUNDED),
+                source="chat",
+                request_id=new_id("chat"),
+                on_guard=self._guarded,
+            )
+            await self._stream(principal, request)
         self._finish_reason = self._finish_reason or "stop"
         return self.outcome("complete")
 
@@ -156,8 +170,9 @@ class Generation:
                 raise
             return False
 
+    @_ends
     async def follow(self, principal: Principal, occasion: Occasion, *, model: str) -> Outcome:
-        """Let a template's flow answer. Failures are outcomes; only cancellation is raised."""
+        """Let a template's flow answer."""
         writer = InferenceWriter(self._inference, principal, model or self._default_model() or "")
         try:
             async with aclosing(answer(occasion, writer)) as pieces:
@@ -165,30 +180,23 @@ class Generation:
                     self._notes = piece.notes if piece.notes is not None else self._notes
                     self._live.add(piece.text, "")
                     self._took(writer)
-        except Exception as error:  # failures are outcomes; see `_failed`
+        finally:
             self._took(writer)
-            return self._failed(error)
-        self._took(writer)
         self._finish_reason = self._finish_reason or "stop"
         return self.outcome("complete")
 
+    @_ends
     async def use_skills(
         self,
         begin: Callable[[LiveReply], Awaitable[SkilledReply | None]],
         *,
         model: str,
     ) -> Outcome | None:
-        """Let skills answer; None: it is not for them, and must be answered otherwise.
-
-        Failures are outcomes; only cancellation is raised.
-        """
-        try:
-            skilled = await begin(self._live)
-            if skilled is None:
-                return None
-            end = await skilled.write()
-        except Exception as error:  # failures are outcomes; see `_failed`
-            return self._failed(error)
+        """Let skills answer; None: it is not for them, and must be answered otherwise."""
+        skilled = await begin(self._live)
+        if skilled is None:
+            return None
+        end = await skilled.write()
         if end.reason == "none":
             return None
         if end.usage.total_tokens:
@@ -207,7 +215,7 @@ class Generation:
         if isinstance(error, MalmoiError):
             status: Status = "interrupted" if self._is_cut_off(error) else "failed"
             return self.outcome(status, ErrorOut(code=error.code, message=error.message, fix=error.fix))
-        # A bug must not leave a reply that is written for ever; it is logged here and named in the reply.
+        # What a bug is, the log tells; the reply says that there was one.
         _logger.error("a reply failed", exc_info=error)
         message = "something went wrong in the server."
         return self.outcome(
