@@ -220,6 +220,19 @@ async def test_vectors_of_two_encoders_are_never_compared(filled: Database) -> N
     assert first not in dict(found)
 
 
+async def test_an_extension_may_go_and_come_back(filled: Database) -> None:
+    _, store = stores()
+    query = vectors(np.random.default_rng(2), 1)[0]
+    await store.prepare(filled)
+    before = await find(filled, store, query)
+    async with filled.session() as session:
+        await session.execute(text("DROP EXTENSION vector CASCADE"))
+    assert [one for one, _ in await find(filled, store, query)] == [one for one, _ in before]
+    assert store.bytes_held > 0
+    await store.prepare(filled)
+    assert await find(filled, store, query) == before
+
+
 async def test_what_another_version_wrote_without_the_table_is_taken_in(filled: Database) -> None:
     _, store = stores()
     await store.prepare(filled)

@@ -45,6 +45,7 @@ _STATE = text(
 _EXTENSION = text("SELECT installed_version FROM pg_available_extensions WHERE name = 'vector'")
 # Vectors stay in their rows instead of beside the table: every search reads all of them.
 _MAKE = (
+    "DROP TABLE IF EXISTS document_vectors",  # whose column went with the extension
     "CREATE TABLE document_vectors ("
     "passage_id bigint NOT NULL REFERENCES document_passages(id) ON DELETE CASCADE, number integer NOT NULL, "
     "collection_id varchar(40) NOT NULL, document_id varchar(40) NOT NULL, embedder varchar(255) NOT NULL, "
@@ -113,7 +114,9 @@ async def prepare(db: Database) -> None:
             break
         after, copied = ids[-1], copied + len(ids)
     async with db.session() as session:
-        await session.execute(text("COMMENT ON TABLE document_vectors IS 'complete'"))
+        table = await _table(session)
+        if table is not None and not table.is_complete:
+            await session.execute(text("COMMENT ON TABLE document_vectors IS 'complete'"))
         if copied:
             await session.execute(text("ANALYZE document_vectors"))
 
