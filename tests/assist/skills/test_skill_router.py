@@ -125,3 +125,13 @@ async def test_learning_leaves_the_loop_to_others(monkeypatch: pytest.MonkeyPatc
     assert made.names == ["food", "bus"]
     assert threads
     assert threading.main_thread() not in threads
+
+
+async def test_a_skill_that_is_loaded_anew_is_learned_anew() -> None:
+    router, made = Router(embed), []
+    for _ in range(4):
+        skills = both()
+        made.append(await router.index(skills, []))
+        assert await router.index(skills, []) is made[-1]
+        del skills  # what is loaded next may get its place in memory
+    assert len({id(one) for one in made}) == 4

@@ -32,9 +32,9 @@ from malmoi.core.errors import (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class LoadedSkill:
-    """A skill whose operations are known.
+    """A skill whose operations are known. It equals itself alone: one that is loaded anew is another.
 
     Attributes:
         skill: its manifest.

@@ -196,7 +196,7 @@ class Router:
     async def index(self, skills: Sequence[LoadedSkill], demonstrations: Sequence[Demonstration]) -> Index:
         """The index of some skills; kept as long as nothing changes."""
         key = (
-            tuple((one.name, one.skill.manifest.version, id(one)) for one in skills),
+            tuple(skills),
             tuple((one.query, one.skill, one.operation, repr(one.arguments)) for one in demonstrations),
         )
         if key not in self._indexes:
