@@ -8,7 +8,8 @@ from malmoi.serve.skills.registry import SkillRegistry
 
 async def test_settles_homes_hosts_and_addresses(tmp_path):
     egress = Egress(EgressRules(trusted_hosts=("mail.house:25993",)))
-    registry = SkillRegistry(None, tmp_path, egress, SkillLimits(), {"weather": "https://weather.example"})
+    addresses = {"weather": "https://weather.example"}
+    registry = SkillRegistry(None, tmp_path, egress, SkillLimits(), addresses, None)
     settled = {one.name: registry._at_home(one).manifest.source for one in builtin_skills()}
     assert settled["calendar"].settings == {"folder": f"{tmp_path}/calendars"}
     assert settled["mail"].settings == {"trusted_hosts": ["mail.house:25993"]}

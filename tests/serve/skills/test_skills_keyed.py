@@ -59,10 +59,16 @@ async def test_needs_the_callers_key_and_is_not_broken(home: Path) -> None:
                 assert detail["key_needed"] is not is_known
                 assert ("find_cafe" in [one["name"] for one in detail["operations"]]) is is_known
             assert (await server.client.get("/api/skills")).json()["broken"] == {}
-            # What one person's key has opened is not shown to those who have none.
-            _, headers = await person(server, "mina", Role.MEMBER)
-            detail = (await server.client.get("/api/skills/cafe", headers=headers)).json()
-            assert (detail["key_needed"], detail["operations"]) == (True, [])
+            # What one person's key has opened is shown neither to those who have none nor to those whose
+            # key the server does not know.
+            mina, headers = await person(server, "mina", Role.MEMBER)
+            skills = server.services.skills
+            auth = (await skills.registry.get("cafe")).manifest.auth
+            for key, is_known in ((None, False), ("guessed", False), ("s3cret", True)):
+                if key is not None:
+                    await skills.choices.keep(mina.account_id, "cafe", auth, {"token": key})
+                detail = (await server.client.get("/api/skills/cafe", headers=headers)).json()
+                assert (detail["key_needed"], bool(detail["operations"])) == (not is_known, is_known)
 
 
 async def test_says_so_where_the_manifest_asks_for_no_key(home: Path) -> None:
@@ -78,15 +84,15 @@ async def test_a_skill_that_opens_slowly_holds_up_no_other(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with skills_server(home) as server:
-        registry, answers = server.services.skills.registry, asyncio.Event()
-        opened = registry._open
+        skills, answers = server.services.skills.registry._open, asyncio.Event()
+        opened = skills._open
 
         async def slowly(skill: Skill, given: Mapping[str, str]) -> LoadedSkill:
             if skill.name == "holidays":
                 await answers.wait()
             return await opened(skill, given)
 
-        monkeypatch.setattr(registry, "_open", slowly)
+        monkeypatch.setattr(skills, "_open", slowly)
         slow = asyncio.create_task(server.client.get("/api/skills/holidays"))
         await asyncio.sleep(0.1)
         other = await asyncio.wait_for(server.client.get("/api/skills/math"), 20)

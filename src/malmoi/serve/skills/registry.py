@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,45 +14,21 @@ from malmoi.assist.egress import Egress
 from malmoi.assist.skills.finding import Finding
 from malmoi.assist.skills.found import find_skills
 from malmoi.assist.skills.limits import SkillLimits
-from malmoi.assist.skills.loading import LoadedSkill, open_skill
+from malmoi.assist.skills.loading import LoadedSkill
 from malmoi.assist.skills.manifest import Skill
 from malmoi.assist.skills.manifest_reading import load_skill, read_manifest
 from malmoi.assist.skills.validation import check_skill
-from malmoi.core.errors import (
-    ConfigError,
-    Conflict,
-    InvalidInput,
-    MalmoiError,
-    NotFound,
-    SkillUnavailable,
-    Unauthenticated,
-)
+from malmoi.core.errors import ConfigError, Conflict, InvalidInput, MalmoiError, NotFound
 from malmoi.serve.db import utc_now
-from malmoi.serve.skills.sandbox import SandboxWay, is_sandboxed
+from malmoi.serve.skills.opening import OpenSkills
+from malmoi.serve.skills.sandbox import SandboxWay
 from malmoi.serve.skills.tables import SkillUpload
 from malmoi.serve.skills.uploads import MAX_DOCUMENT, uploaded
 
 if TYPE_CHECKING:
     from malmoi.serve.db import Database
     from malmoi.serve.identity import Principal
-
-_TRY_AGAIN = 30.0  # seconds until a skill that could not be opened is tried again
-
-
-@dataclass(slots=True)
-class _Failure:
-    error: MalmoiError
-    at: float
-
-
-class KeyNeeded(SkillUnavailable):
-    """A skill whose server tells what it can do only to those who have a key that it knows."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(
-            f"the server of {name!r} wants your key before it tells what it can do.",
-            fix="Give it in the settings of the skill.",
-        )
+    from malmoi.serve.skills.choices import SkillChoices
 
 
 class SkillRegistry:
@@ -65,6 +40,7 @@ class SkillRegistry:
         egress: the way out.
         limits: of a call.
         base_urls: addresses of real providers, by skill, instead of those of the manifests.
+        choices: has the callers' credentials.
     """
 
     def __init__(
@@ -74,20 +50,18 @@ class SkillRegistry:
         egress: Egress,
         limits: SkillLimits,
         base_urls: Mapping[str, str],
+        choices: SkillChoices,
     ) -> None:
         self._db = db
         self._home = home
         self._egress = egress
-        self._limits = limits
         self._base_urls = dict(base_urls)
+        self._choices = choices
         self._sandbox = SandboxWay(home / "sandbox")
         self._fixed: dict[str, Skill] = {}
         self.broken: dict[str, MalmoiError] = {}
         self._uploads: dict[str, tuple[str, Skill]] = {}
-        self._opened: dict[str, LoadedSkill] = {}
-        self._failed: dict[str, _Failure] = {}
-        self._keyed: set[str] = set()
-        self._turns: dict[str, asyncio.Lock] = {}
+        self._open = OpenSkills(egress, limits, self._sandbox)
 
     async def start(self) -> None:
         """Read all manifests that are files."""
@@ -96,9 +70,7 @@ class SkillRegistry:
 
     async def close(self) -> None:
         """Close every skill that was opened."""
-        for loaded in self._opened.values():
-            await loaded.close()
-        self._opened.clear()
+        await self._open.close()
         await self._sandbox.close()
 
     async def all(self) -> dict[str, Skill]:
@@ -135,12 +107,8 @@ class SkillRegistry:
             raise NotFound(f"there is no skill {name!r}.")
         return skills[name]
 
-    async def load(self, name: str, given: Mapping[str, str] | None = None) -> LoadedSkill:
-        """A skill that can be called.
-
-        Args:
-            name: of the skill.
-            given: the caller's credentials for it; None: it is not opened for a caller.
+    async def load(self, name: str, account_id: str) -> LoadedSkill:
+        """A skill that an account can call, with the operations that its own credentials show.
 
         Raises:
             NotFound: there is none of this name.
@@ -148,47 +116,8 @@ class SkillRegistry:
             ConfigError, SkillUnavailable, MissingExtra: it cannot be opened.
         """
         skill = await self.get(name)
-        # One at a time opens it; a server that is slow to answer holds up no other skill.
-        async with self._turns.setdefault(name, asyncio.Lock()):
-            if name in self._keyed and not given and (given is not None or name not in self._opened):
-                raise KeyNeeded(name)
-            if name in self._opened:
-                return self._opened[name]
-            failure = self._failed.get(name)
-            if failure is not None and time.monotonic() - failure.at < _TRY_AGAIN:
-                raise failure.error
-            try:
-                loaded = await self._open(skill, given or {})
-            except KeyNeeded:
-                raise
-            except MalmoiError as error:
-                self._failed[name] = _Failure(error, time.monotonic())
-                raise
-            self._failed.pop(name, None)
-            self._opened[name] = loaded
-            return loaded
-
-    async def _open(self, skill: Skill, given: Mapping[str, str]) -> LoadedSkill:
-        """Open a skill; its server gets the caller's key only where it tells nothing without one."""
-        while True:
-            try:
-                return await open_skill(
-                    skill,
-                    egress=self._egress,
-                    limits=self._limits,
-                    way=self._sandbox if is_sandboxed(skill) else None,
-                    given=given if skill.name in self._keyed else None,
-                )
-            except Unauthenticated as error:
-                if skill.manifest.auth.kind == "none":
-                    raise SkillUnavailable(
-                        f"the server of {skill.name!r} wants a key.",
-                        fix="Say in [auth] of its skill.toml how the key is sent.",
-                    ) from error
-                if skill.name in self._keyed or not given:
-                    self._keyed.add(skill.name)
-                    raise KeyNeeded(skill.name) from error
-                self._keyed.add(skill.name)
+        given = await self._choices.credentials(account_id, [name])
+        return await self._open.load(skill, given.get(name, {}))
 
     async def check(
         self, manifest: str, document_name: str, document: str | None
@@ -255,12 +184,8 @@ class SkillRegistry:
 
     async def _forget(self, name: str) -> None:
         self._uploads.pop(name, None)
-        self._failed.pop(name, None)
-        self._keyed.discard(name)
         self.broken.pop(name, None)
-        loaded = self._opened.pop(name, None)
-        if loaded is not None:
-            await loaded.close()
+        await self._open.forget(name)
 
     def _at_home(self, skill: Skill) -> Skill:
         """The skill with what the operator has settled: its address, the home, trusted hosts."""

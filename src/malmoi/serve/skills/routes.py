@@ -18,7 +18,7 @@ from malmoi.core.types import Message
 from malmoi.serve.errors import envelope
 from malmoi.serve.identity import Principal, require
 from malmoi.serve.identity import Scope as Right
-from malmoi.serve.skills.registry import KeyNeeded
+from malmoi.serve.skills.opening import KeyNeeded
 from malmoi.serve.skills.sandbox import is_sandboxed
 from malmoi.serve.skills.service import SkillRun, Skills, Stage
 from malmoi.serve.skills.trainer import trainer_router

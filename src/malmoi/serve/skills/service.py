@@ -131,8 +131,8 @@ class Skills:
         )
         key_file = settings.key_file.expanduser() if settings.key_file else home / "skills.key"
         self._sealer = Sealer(key_file)
-        self.registry = SkillRegistry(db, home, self.egress, self.limits, settings.base_urls)
         self.choices = SkillChoices(db, self._sealer)
+        self.registry = SkillRegistry(db, home, self.egress, self.limits, settings.base_urls, self.choices)
         self.runs = SkillRuns(db)
         self.runner = SkillRunner(Router(embed), self.runs, limits=self.limits)
         self.trainer = Trainer(db, self.registry, self.runs, embed, self.limits, inference)
@@ -185,8 +185,7 @@ class Skills:
             KeyNeeded: its server tells what it can do only to those who have a key.
             ConfigError, SkillUnavailable, MissingExtra: it cannot be opened.
         """
-        kept = await self.choices.credentials(principal.account_id, [name])
-        return await self.registry.load(name, kept.get(name, {}))
+        return await self.registry.load(name, principal.account_id)
 
     async def given(self, principal: Principal, loaded: LoadedSkill) -> dict[str, str]:
         """The caller's credentials for a skill. For the sandbox each account has a token made for it."""

@@ -92,7 +92,7 @@ class SkillSetMeasures:
                 f"version {number} has no test rows that are not also train rows.",
                 fix="Save some rows with part test, and make a version.",
             )
-        skills = [await self._registry.load(name) for name in about["skills"]]
+        skills = [await self._registry.load(name, account) for name in about["skills"]]
         if account in self._tasks or account in self._starting:
             raise Conflict("a measurement of yours is under way.", fix="Wait for it, or stop it.")
         self._starting.add(account)

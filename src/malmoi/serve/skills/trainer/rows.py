@@ -247,7 +247,9 @@ class SkillSetRows:
             await session.delete(await _own_row(session, set_id, row_id))
 
     async def _opened(self, kept: SkillSet, stages: Stages) -> LoadedSkill | None:
-        return await self._registry.load(stages.skill) if stages.skill in kept.skills else None
+        if stages.skill not in kept.skills:
+            return None
+        return await self._registry.load(stages.skill, kept.account_id)
 
 
 def item(row: SkillSetRow) -> RowItem:

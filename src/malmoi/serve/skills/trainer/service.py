@@ -61,7 +61,7 @@ class Trainer:
             SkillUnavailable: a skill of the set cannot be opened.
         """
         _, about, rows = await self.versions.content(account_id, set_id, number)
-        skills = [await self._registry.load(name) for name in about["skills"]]
+        skills = [await self._registry.load(name, account_id) for name in about["skills"]]
         return to_lines(about, [one for one in rows if part in (None, one.part)], skills)
 
     async def table(self, account_id: str, set_id: str, *, number: int | None, part: Part | None) -> str:
