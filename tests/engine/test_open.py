@@ -8,6 +8,8 @@ from malmoi.core.types import Chat, Message
 from malmoi.engine.base import Engine, Sampling
 from malmoi.engine.collect import collect
 from malmoi.engine.open import engine_schemes, open_engine
+from malmoi.engine.options import EngineOptions
+from malmoi.engine.scripted import ScriptedEngine
 
 
 async def test_a_script_is_opened_by_its_file(home: Path, tmp_path: Path) -> None:
@@ -57,4 +59,23 @@ async def test_a_run_without_a_model_says_so(home: Path) -> None:
 
 
 def test_the_schemes_are_known() -> None:
-    assert set(engine_schemes().names()) >= {"path", "hf", "run", "http", "https", "scripted", "embed"}
+    known = {"path", "hf", "run", "torch", "http", "https", "scripted", "embed"}
+    assert set(engine_schemes().names()) >= known
+
+
+async def test_a_model_can_be_run_by_torch_beside_others_that_are_not(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[tuple[Path, EngineOptions]] = []
+
+    async def note(path: Path, *, options: EngineOptions, **_: object) -> ScriptedEngine:
+        opened.append((path, options))
+        return ScriptedEngine()
+
+    monkeypatch.setattr("malmoi.engine.open._open_files", note)
+    path = tmp_path / "x.gguf"
+    path.write_bytes(b"GGUF")
+    options = EngineOptions(threads=3)
+    await open_engine(f"torch:path:{path}", home=home, options=options)
+    await open_engine(f"path:{path}", home=home, options=options)
+    assert [(one, way.torch, way.threads) for one, way in opened] == [(path, True, 3), (path, False, 3)]

@@ -4,6 +4,7 @@
     path:x.gguf, path:DIR     a file or folder that is checked first
     hf:ORG/NAME               a model of the hub, once `malmoi models add` has fetched it
     run:ID                    the newest checkpoint that a run exported
+    torch:REFERENCE           one of the above, run by torch: slower, but it tells how likely any text is
     http://HOST/v1#MODEL      any OpenAI-compatible server
     scripted:FILE             a deterministic engine for tests and demonstrations
     embed:use                 multilingual sentence embeddings: how alike texts are
@@ -35,7 +36,7 @@ Opener: TypeAlias = Callable[..., Awaitable[Engine]]
 def engine_schemes() -> Registry[Opener]:
     """The schemes of references, each with the coroutine function that opens what follows the colon."""
     registry: Registry[Opener] = Registry("engine")
-    for scheme in ("path", "hf", "run", "http", "https", "scripted", "embed"):
+    for scheme in ("path", "hf", "run", "torch", "http", "https", "scripted", "embed"):
         registry.add(scheme, f"malmoi.engine.open:open_{'http' if scheme == 'https' else scheme}")
     return registry
 
@@ -139,6 +140,11 @@ async def open_run(rest: str, *, home: Path, options: EngineOptions) -> Engine:
     raise ModelFileInvalid(
         f"the run {rest} has made no model yet.", fix="Wait for it to finish, or look at its log."
     )
+
+
+async def open_torch(rest: str, *, home: Path, options: EngineOptions) -> Engine:
+    """Open a model of this machine with torch, whatever runs the others."""
+    return await open_engine(rest, home=home, options=options.model_copy(update={"torch": True}))
 
 
 async def open_http(ref: str, *, home: Path, options: EngineOptions) -> Engine:
