@@ -134,6 +134,11 @@ class DocumentSettings(_Section):
     for requests. When it changes, all vectors are made anew in the background."""
     vector_cache_megabytes: int = Field(512, ge=1)
     """Memory for vectors; collections that were not searched for longest make room."""
+    reranker: str = ""
+    """Model that reads a question with the first twenty passages and puts them into a better order; it must
+    tell how likely a text is, as `torch:` models and vLLM do. Empty: none."""
+    reranker_seconds: float = Field(20.0, gt=0)
+    """Seconds a search waits for that order; then it goes without."""
 
 
 class SkillSettings(_Section):

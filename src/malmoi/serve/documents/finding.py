@@ -62,12 +62,14 @@ class Manner:
         merge: whether neighbours that were found become one hit.
         reorder: whether what was found is put into order by its words (`assist.retrieval.ordering`); else
             the fused ranks are the order.
+        rerank: whether a language model puts the first of them into order, where the settings name one.
     """
 
     orders: tuple[Order, ...] = ("terms", "vectors")
     weights: Mapping[str, float] | None = None
     merge: bool = True
     reorder: bool = True
+    rerank: bool = True
 
 
 @dataclass(frozen=True, slots=True)

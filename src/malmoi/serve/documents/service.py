@@ -17,6 +17,7 @@ from malmoi.serve.documents.files import FileStore
 from malmoi.serve.documents.finding import Finder, Manner
 from malmoi.serve.documents.indexing import Indexer
 from malmoi.serve.documents.library import Library
+from malmoi.serve.documents.reranking import Reranker
 from malmoi.serve.documents.steps import Parse, Split, Texts, Tools
 from malmoi.serve.documents.tables import Collection, StoredDocument
 from malmoi.serve.documents.types import Hit, Rerank
@@ -96,6 +97,9 @@ class Documents:
             on_delete=lambda: self.indexer.wake(deleted=True),
         )
         self.indexer = Indexer(tools, folder / ".indexing.lock", forget=self.library.forget, tidy=self.tidy)
+        self._rerank = (
+            Reranker(engines, settings.reranker, settings.reranker_seconds) if settings.reranker else None
+        )
         self._finder = Finder(db, self._terms, self._vectors, self.analyzer, embed)
 
     async def start(self) -> None:
@@ -126,7 +130,7 @@ class Documents:
             collections: only in these; empty: in all that the principal may read.
             documents: only in these.
             limit: most hits.
-            rerank: puts the hits into a better order.
+            rerank: puts the hits into a better order; None: the model of the settings, if there is one.
             manner: how is ranked.
 
         Raises:
@@ -138,7 +142,7 @@ class Documents:
             collections=collections,
             documents=documents,
             limit=limit,
-            rerank=rerank,
+            rerank=rerank or (self._rerank if manner.rerank else None),
             manner=manner,
         )
 
