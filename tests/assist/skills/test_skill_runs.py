@@ -123,6 +123,7 @@ async def test_a_write_waits_for_a_yes_and_is_done_once() -> None:
     asked = one(events, "confirm")
     assert asked.arguments == {"car_id": "A-7"}
     assert "state" not in asked.to_json()
+    assert asked.to_json()["final"] is False
 
     state = RunState.from_json(json.loads(json.dumps(asked.state.to_json())))
     with pytest.raises(Forbidden):
@@ -137,6 +138,17 @@ async def test_a_write_waits_for_a_yes_and_is_done_once() -> None:
     with pytest.raises(Forbidden):  # used up
         await run(made, "아반떼 예약해줘", loaded, state=RunState.from_json(asked.state.to_json()))
     assert len(world.calls) == 1
+
+
+async def test_the_question_says_what_cannot_be_undone() -> None:
+    drop = replace(operation("drop", "write"), is_final=True)
+    said = {"look": {"final": True}, "book": {"final": True}, "drop": {"final": False}}
+    plain, _ = skill("plain", [operation("look"), operation("book", "write"), drop])
+    told, _ = skill("told", [operation("look"), operation("book", "write"), drop], operations=said)
+    assert [one.is_final for one in plain.operations] == [False, False, True]
+    assert [one.is_final for one in told.operations] == [False, True, False]
+    events = await run(runner(Yes()), "", told, direct=DirectCall("told", "book", {}))
+    assert one(events, "confirm").to_json()["final"] is True
 
 
 async def test_what_a_plan_lacks_is_looked_up_first() -> None:
@@ -197,7 +209,7 @@ async def test_a_button_of_a_card_calls_what_it_says_and_asks_before_a_write() -
 @pytest.mark.parametrize(
     ("told", "words", "code"),
     [
-        (Result(text="만석입니다 ![x](http://evil/)", is_error=True), "거절되었습니다: 만석입니다 [x]", ""),
+        (Result(text="만석입니다 ![x](http://evil/)", is_error=True), "하지 못했습니다. 만석입니다 [x]", ""),
         (SkillUnavailable("cars.example did not answer"), "서버가 지금 답하지 않습니다", "skill_unavailable"),
         (InvalidInput("no such place", field="place"), "no such place", "invalid_input"),
     ],

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from malmoi.assist.skills.manifest import CardTemplate
+from malmoi.assist.skills.manifest import CardField, CardTemplate
 from malmoi.assist.skills.operation import Card, CardAction
 from malmoi.assist.skills.trim import look_up
 
@@ -70,7 +70,7 @@ def _card(template: CardTemplate, data: Any, language: str) -> Card | None:
     if not title:
         return None
     fields = (
-        (in_language(field.label, language) or "", fill(field.value, data)) for field in template.fields
+        (in_language(field.label, language) or "", _value(field, data, language)) for field in template.fields
     )
     actions: list[CardAction] = []
     for button in template.actions:
@@ -87,6 +87,14 @@ def _card(template: CardTemplate, data: Any, language: str) -> Card | None:
         fields=tuple((label, text) for label, text in fields if text),
         actions=tuple(actions),
     )
+
+
+def _value(field: CardField, data: Any, language: str) -> str | None:
+    template = field.value if isinstance(field.value, str) else in_language(field.value, language) or ""
+    text = fill(template, data)
+    if not text or not field.words:
+        return text
+    return ", ".join(in_language(field.words.get(part, {}), language) or part for part in text.split(", "))
 
 
 def _argument(value: Any, data: Any) -> Any:

@@ -186,10 +186,14 @@ def _usual_titles() -> dict[str, Texts]:
 
 
 class CardField(_Part):
-    """A line of a card: `label` by language, and a template for the value."""
+    """A line of a card: `label` by language, and a template for the value, where need be by language as well.
+
+    `words` are what values of the result are called, by language: of a list, each for itself.
+    """
 
     label: Texts
-    value: str = Field(min_length=1, max_length=300)
+    value: Annotated[str, Field(min_length=1, max_length=300)] | Texts
+    words: dict[str, Texts] = Field(default_factory=dict)
 
 
 class CardButton(_Part):

@@ -69,6 +69,7 @@ def test_names_columns_only_by_a_row_of_names():
     assert grid_of([["1", "2"], ["3", "4"]]).columns == ("열 1", "열 2")
     assert grid_of([["이름", "이름", ""], ["가", "나", "다"]]).columns == ("이름", "이름 (2)", "열 3")
     assert grid_of([["2025", "2026"], ["1", "2"]]).columns == ("2025", "2026")
+    assert grid_of([["부서", "1분기"], ["영업", "1200"]]).columns == ("부서", "1분기")
     assert grid_of([["이름"], ["가", "나"]]) == Grid(("이름", "열 2"), (("가", "나"),))
     assert grid_of([]) == Grid((), ())
 

@@ -46,7 +46,7 @@ def grid_of(cells: Sequence[Sequence[str]], unnamed: str = "열", *, named: bool
 
 
 def _is_year(cell: str) -> bool:
-    return re.fullmatch(r"(?:19|20)\d\d(?:년)?|\d{1,2}월", cell) is not None
+    return re.fullmatch(r"(?:19|20)\d\d년?|\d{1,2}(?:월|분기|반기|주차|회차|학년|학기)", cell) is not None
 
 
 def number(cell: str) -> float | None:
