@@ -53,7 +53,7 @@ class Attacks:
         title = {"ko": MARKUP, "en": MARKUP}
         return [
             Operation("show", "Shows attacks.", schema, "read", title),
-            Operation("send_it", "Sends attacks.", schema, "write", title),
+            Operation("send_it", "Sends attacks.", schema, "write", title, is_final=True),
         ]
 
     async def call(self, operation: str, arguments: Mapping[str, Any], context: CallContext) -> Result:

@@ -86,6 +86,7 @@ async def test_tools_become_operations_and_results() -> None:
         # Without a hint, and where hints contradict each other, a person is asked.
         assert operations["order"].effect == "write"
         assert operations["contradiction"].effect == "write"
+        assert [operations[name].is_final for name in ("find_cafe", "order")] == [False, True]
         assert operations["find_cafe"].parameters["required"] == ["place"]
 
         result = await provider.call("find_cafe", {"place": "전주", "most": 1}, context())

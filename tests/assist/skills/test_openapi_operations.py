@@ -121,6 +121,19 @@ def test_effects(method: str, mark: str | None, effect: str) -> None:
     assert found.endpoints[0].operation.effect == effect
 
 
+@pytest.mark.parametrize(
+    ("method", "mark", "final"),
+    [("delete", None, True), ("delete", False, False), ("post", None, False), ("post", True, True)],
+)
+def test_what_cannot_be_undone(method: str, mark: bool | None, final: bool) -> None:
+    said = {} if mark is None else {"x-malmoi-final": mark}
+    found, findings = api({"/a": {method: said}})
+    assert findings == []
+    assert found.endpoints[0].operation.is_final is final
+    _, findings = api({"/a": {method: {"x-malmoi-final": "yes"}}})
+    assert "true or false" in findings[0].message
+
+
 def test_a_missing_operation_id_is_made_from_method_and_path() -> None:
     path = [{"name": "id", "in": "path", "schema": {}}]
     found, _ = api({"/places/{id}/hours": {"get": {"parameters": path}}})

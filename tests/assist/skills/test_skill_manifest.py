@@ -44,6 +44,7 @@ def test_a_good_manifest_is_read() -> None:
         ('name = "카페"', f'name = "{"가" * 21}"', 6, "people.ko.name", "at most 20"),
         ("[people.ko]", "[people.jp]", 5, "people.jp", "'ko' or 'en'"),
         ('effect = "read"', 'efect = "read"', 15, "operations.find.efect", "did you mean `effect`"),
+        ('effect = "read"', 'final = "yes"', 15, "operations.find.final", "boolean"),
         ('effect = "read"', 'effect = "maybe"', 15, "operations.find.effect", "'read' or 'write'"),
         ('version = "1"', "version = 1", 3, "version", "valid string"),
         ('python = "a.b:C"', 'python = "a.b:C"\nopenapi = "x.json"', 12, "source", "exactly one"),

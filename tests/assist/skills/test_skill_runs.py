@@ -12,6 +12,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 from skill_world import Model, Yes, kinds, one, operation, run, runner, skill, text
 
+from malmoi.assist.skills.loading import lay_over
+from malmoi.assist.skills.manifest import OperationText
 from malmoi.assist.skills.operation import Card, CardAction, File, Result
 from malmoi.assist.skills.routing import Before
 from malmoi.assist.skills.running import DirectCall, RunState
@@ -142,12 +144,15 @@ async def test_a_write_waits_for_a_yes_and_is_done_once() -> None:
 
 async def test_the_question_says_what_cannot_be_undone() -> None:
     drop = replace(operation("drop", "write"), is_final=True)
-    said = {"look": {"final": True}, "book": {"final": True}, "drop": {"final": False}}
-    plain, _ = skill("plain", [operation("look"), operation("book", "write"), drop])
-    told, _ = skill("told", [operation("look"), operation("book", "write"), drop], operations=said)
+    source = [operation("look"), operation("book", "write"), drop]
+    plain, _ = skill("shop", source)
+    said = {"look": True, "book": True, "drop": False}
+    texts = {name: OperationText(final=final) for name, final in said.items()}
+    manifest = plain.skill.manifest.model_copy(update={"operations": texts})
+    told = replace(plain, operations=lay_over(replace(plain.skill, manifest=manifest), source))
     assert [one.is_final for one in plain.operations] == [False, False, True]
-    assert [one.is_final for one in told.operations] == [False, True, False]
-    events = await run(runner(Yes()), "", told, direct=DirectCall("told", "book", {}))
+    assert [one.is_final for one in told.operations] == [False, True, False]  # of a read nobody is asked
+    events = await run(runner(Yes()), "", told, direct=DirectCall("shop", "book", {}))
     assert one(events, "confirm").to_json()["final"] is True
 
 

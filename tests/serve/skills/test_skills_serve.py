@@ -313,6 +313,11 @@ async def test_admins_install_openapi_skills(home: Path) -> None:
         assert [(one["line"], one["key"]) for one in told["findings"] if one["level"] == "error"] == [
             (11, "examples.0.arguments.title")
         ]
+        final = body["manifest"] + "[operations.find]\nfinal = true\n"
+        told = (await gateway.post("/api/skills", {**body, "manifest": final})).json()
+        assert [one["key"] for one in told["findings"] if one["level"] == "error"] == [
+            "operations.find.final"
+        ]
         for address in ("http://127.0.0.1:9", "https://127.0.0.1:22", "file:///etc"):
             wrong = {"manifest": UPLOAD % address, "document": json.dumps(API)}
             told = (await gateway.post("/api/skills", wrong)).json()

@@ -229,11 +229,14 @@ def lay_over(skill: Skill, operations: Sequence[Operation]) -> tuple[Operation, 
                 parameters = with_plain_hints(parameters)
         if said.fixed:
             parameters = without(parameters, said.fixed)
+        effect = said.effect or operation.effect
+        is_final = operation.is_final if said.final is None else said.final
         seen.append(
             replace(
                 operation,
                 description=said.description or operation.description,
-                effect=said.effect or operation.effect,
+                effect=effect,
+                is_final=is_final and effect == "write",
                 title={**operation.title, **{str(code): text for code, text in said.title.items()}},
                 parameters=parameters,
             )

@@ -19,6 +19,7 @@ base_url = "https://cars.example"    # instead of the document's `servers`
 kind = "bearer"
 [operations.book_car]                # by operation, only what differs from the source
 effect = "write"
+final = false                        # true: it cannot be undone, and the question before it says so
 title = { ko = "예약", en = "Book" }
 keep = ["items.name", "items.price"] # only these reach the model; lists are gone through
 fixed = { currency = "KRW" }         # arguments that are always these; the model does not see them
@@ -235,6 +236,7 @@ class OperationText(_Part):
     Attributes:
         enabled: False: the operation is left out altogether.
         effect: instead of what the source says.
+        final: whether what it changes cannot be undone; instead of what the source says.
         title: for people, by language.
         description: for the model, instead of the source's.
         keep: paths in the result; only these reach the model. Lists are gone through: `items.name`.
@@ -246,6 +248,7 @@ class OperationText(_Part):
 
     enabled: bool = True
     effect: Effect | None = None
+    final: bool | None = None
     title: Texts = Field(default_factory=dict)
     description: str | None = Field(default=None, min_length=1, max_length=2000)
     keep: tuple[str, ...] = Field(default=(), strict=False, max_length=100)

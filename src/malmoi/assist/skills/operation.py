@@ -21,6 +21,7 @@ class Operation:
         parameters: JSON Schema of its arguments, an object.
         effect: "write" changes something somewhere, and is never done before a person has said yes.
         title: for people, by language; empty: `name`.
+        is_final: what a "write" changes cannot be undone, as far as is known; the question before says so.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Operation:
     parameters: JsonSchema
     effect: Effect
     title: Mapping[str, str] = field(default_factory=dict)
+    is_final: bool = False
 
 
 @dataclass(frozen=True, slots=True)

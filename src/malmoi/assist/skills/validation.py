@@ -108,6 +108,9 @@ class _Check:
             if name not in known:
                 self.say("error", path, f"the source has no operation {name!r}{_near(name, known)}.")
                 continue
+            if said.final and (said.effect or known[name].effect) == "read":
+                message = f'nobody is asked before {name}, a "read"; take this out, or say effect = "write".'
+                self.say("error", (*path, "final"), message)
             properties = known[name].parameters.get("properties", {})
             for argument in said.fixed:
                 if argument not in properties:

@@ -109,6 +109,7 @@ def _own_routes(skills: Skills) -> APIRouter:
                 title=dict(one.title),
                 description=one.description,
                 effect=one.effect,
+                final=one.is_final,
                 parameters=dict(one.parameters),
             )
             for one in loaded.operations

@@ -58,6 +58,8 @@ class OperationItem(BaseModel):
     title: dict[str, str]
     description: str
     effect: str
+    final: bool
+    """Whether what it changes cannot be undone."""
     parameters: dict[str, Any]
 
 

@@ -7,18 +7,12 @@ import { explain } from '../shell/api.js';
 import { Icon } from '../shell/icons.js';
 import { announcement } from '../shell/notices.js';
 import { seenCards } from './runs.js';
-import { operationTitle, operationsOf, skillName } from './skills.js';
+import { operationTitle, skillName } from './skills.js';
 import { Arguments } from './skill-trace.js';
 
 /** @typedef {import('./runs.js').Call} Call */
 
 const LASTS = 15 * 60 * 1000; // as long as the server waits
-// What people cannot take back, by what operations are called.
-const FINAL = /cancel|delete|remove|erase|send|pay|transfer|publish|취소|삭제|지우|보내|결제|송금/i;
-
-/** Whether an operation does something that cannot be taken back, as far as its name tells. @param {Call} call */
-const isFinal = (call) => FINAL.test(call.operation.replaceAll('_', ' '))
-  || Object.values(operationsOf(call.skill).find((one) => one.name === call.operation)?.title ?? {}).some((title) => FINAL.test(title));
 
 /** The card on the page that a call is about: it has a button with the same identifier. @param {Call} call */
 export function cardOf(call) {
@@ -61,7 +55,7 @@ export function ConfirmCard({ call, takesFocus, onApprove, onDeny }) {
       busy.value = '';
     }
   };
-  const final = isFinal(call);
+  const final = call.confirm.final === true; // it cannot be undone
   const about = cardOf(call);
   const id = `confirm-${call.id}`;
   return html`

@@ -3,6 +3,7 @@
 [distance]
 description = "Distance between two points, ..."
 effect = "read"                                  # "read" where it is left out
+final = false                                    # true: what it writes cannot be undone
 title = { ko = "거리", en = "Distance" }
 [distance.parameters.properties.point]           # JSON Schema
 type = "string"
@@ -76,6 +77,7 @@ def described_operations(package: str) -> tuple[Operation, ...]:
             },
             effect=one.get("effect", "read"),
             title=one.get("title", {}),
+            is_final=one.get("final", False),
         )
         for name, one in told.items()
     )

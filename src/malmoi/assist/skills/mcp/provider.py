@@ -224,6 +224,8 @@ def _operation(tool: Tool) -> Operation | None:
         parameters=schema,
         effect="read" if is_read else "write",
         title={"en": title[:100]} if title else {},
+        # What a server does not say of a tool that writes, the protocol takes for destructive.
+        is_final=not is_read and (hints is None or hints.destructive_hint is not False),
     )
 
 

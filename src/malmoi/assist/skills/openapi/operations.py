@@ -192,6 +192,7 @@ class _Reader:
                 description=_description(said, route, method),
                 parameters=schema,
                 effect=self._effect(said, method, here),
+                is_final=self._is_final(said, method, here),
             ),
             method=method.upper(),
             path=route,
@@ -312,6 +313,12 @@ class _Reader:
         if told is not None:
             self._fault((*here, "x-malmoi-effect"), '`x-malmoi-effect` is "read" or "write".')
         return "read" if method in _READS else "write"
+
+    def _is_final(self, said: Mapping[str, Any], method: str, here: Path) -> bool:
+        told = said.get("x-malmoi-final", method == "delete")
+        if not isinstance(told, bool):
+            self._fault((*here, "x-malmoi-final"), "`x-malmoi-final` is true or false.")
+        return told is True
 
     def _name(self, said: Mapping[str, Any], route: str, method: str, here: Path) -> str:
         told = said.get("operationId")

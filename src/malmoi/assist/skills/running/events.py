@@ -64,7 +64,10 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Confirm:
-    """A call that changes something waits for the person's yes. `state` is for the server alone."""
+    """A call that changes something waits for the person's yes. `state` is for the server alone.
+
+    `final` says that it cannot be undone.
+    """
 
     kind: ClassVar[str] = "confirm"
     call_id: str
@@ -73,6 +76,7 @@ class Confirm:
     title: str
     arguments: dict[str, Any]
     arguments_hash: str
+    final: bool
     state: RunState = field(repr=False)
 
     def to_json(self) -> dict[str, Any]:
@@ -84,6 +88,7 @@ class Confirm:
             "title": self.title,
             "arguments": self.arguments,
             "arguments_hash": self.arguments_hash,
+            "final": self.final,
         }
 
 

@@ -284,6 +284,7 @@ class _Run:
             title=self._title(operation),
             arguments=arguments,
             arguments_hash=pending.hash,
+            final=operation.is_final,
             state=state,
         )
 
