@@ -8,12 +8,19 @@ import { models, runnable } from '../shell/state.js';
 import { attempt } from '../shell/notices.js';
 import { Icon } from '../shell/icons.js';
 import { clear, live, model, on, open, openIn, query, row, run, shown } from './bench.js';
+import { examplesOf } from '../chat/skills.js';
 import { skills, skillTitle, together } from './store.js';
 import { LiveRun } from './live-run.js';
 import { RowEditor } from './row-editor.js';
 import { ManyQueries } from './many-queries.js';
 
 const MOST = 2;
+
+/** What one may ask a skill, in the person's language. @param {string} name @param {number} count */
+function askable(name, count) {
+  const skill = skills.value.get(name);
+  return skill ? examplesOf(skill, count) : [];
+}
 
 /** Which skills are on for the next run. @param {{set: import('./store.js').SkillSet}} props */
 function SkillsOn({ set }) {
@@ -29,7 +36,7 @@ function Asking({ set }) {
   const many = useSignal(false);
   const known = (models.value ?? []).filter(runnable);
   const submit = (/** @type {Event} */ event) => { event.preventDefault(); run(set.id); };
-  const hint = set.skills.map((name) => skills.value.get(name)?.examples[0]).find(Boolean) ?? '';
+  const hint = set.skills.map((name) => askable(name, 1)[0]).find(Boolean) ?? '';
   return html`
     <form class="bench-ask" onSubmit=${submit}>
       <label class="visually-hidden" for="bench-query">${t('trainer.query')}</label>
@@ -46,7 +53,7 @@ function Asking({ set }) {
 
 /** @param {{set: import('./store.js').SkillSet}} props */
 function Nothing({ set }) {
-  const examples = [...new Set(set.skills.flatMap((name) => (skills.value.get(name)?.examples ?? []).slice(0, 2)))].slice(0, 5);
+  const examples = [...new Set(set.skills.flatMap((name) => askable(name, 2)))].slice(0, 5);
   return html`<div class="bench-none"><p class="lead">${t('trainer.bench_lead')}</p>
     <div class="bench-examples">${examples.map((one) => html`<button type="button" class="button small" key=${one} onClick=${() => { query.value = one; run(set.id); }}>${one}</button>`)}</div></div>`;
 }
