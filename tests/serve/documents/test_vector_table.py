@@ -156,8 +156,8 @@ async def test_memory_answers_until_the_extension_is_there(filled: Database) -> 
     query = vectors(np.random.default_rng(2), 1)[0]
     before = await find(filled, store, query)
     assert store.bytes_held > 0
-    assert await described(filled) == (
-        "vectors are compared in memory: a superuser has to run CREATE EXTENSION vector in this database."
+    assert (await described(filled)).startswith(
+        "vectors are compared in memory: the extension vector is not in"
     )
     await store.prepare(filled)
     await store.prepare(filled)  # as every start does

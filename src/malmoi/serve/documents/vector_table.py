@@ -130,7 +130,7 @@ async def describe(session: AsyncSession) -> str:
     if version is None:
         why = "this PostgreSQL server does not have the extension vector (pgvector)"
     elif version.installed_version is None:
-        why = "a superuser has to run CREATE EXTENSION vector in this database"
+        why = "the extension vector is not in this database (a superuser may CREATE EXTENSION vector)"
     elif await _visible_kind(session) is None:
         why = "the extension vector is in a schema that search_path does not name"
     else:
