@@ -49,7 +49,8 @@ class ModelSettings(_Section):
     max_loaded: int = Field(2, ge=1)
     """Models kept in memory; the one unused for longest makes room."""
     remote: dict[str, str] = Field(default_factory=dict)
-    """Further models by reference: name -> "http://host/v1#model", "path:...", "scripted:..."."""
+    """Further models by reference: name -> "http://host/v1#model", "path:...", "torch:...",
+    "scripted:..."."""
     engine: EngineOptions = EngineOptions()
     """Options of the engines that run here."""
 
