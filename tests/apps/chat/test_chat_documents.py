@@ -116,7 +116,13 @@ async def test_an_answer_that_is_made_up_is_said_to_be_so(server: Server) -> Non
     conversation_id = await server.new_conversation(documents={})
     message = dict(await asked(server, conversation_id, "대통령은 중임할 수 있나요?"))["done"]["message"]
     assert "위 답은 문서에서 확인되지 않았습니다." in message["content"]
-    assert message["grounds"]["citations"] == []
+    said, quoted = message["content"].split("문서에서 질문에 가장 가까운 문장:")
+    # Nothing of what was made up is cited; what the documents say instead is.
+    assert message["grounds"]["citations"]
+    for one in message["grounds"]["citations"]:
+        assert one["answer_start"] > len(said)
+        assert message["content"][one["answer_start"] : one["answer_end"]] == one["quote"]
+        assert one["quote"] in quoted
     assert len(message["grounds"]["unsupported"]) == 1
 
 

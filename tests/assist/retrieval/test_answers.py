@@ -120,6 +120,37 @@ async def test_a_model_may_say_that_the_sources_do_not_answer() -> None:
     assert grounding.notice(reply).startswith("문서에서 이 질문의 답을 찾지 못했습니다.")
 
 
+@pytest.mark.parametrize(
+    "said", ["대통령의 임기는 7년입니다. [1]", "자료에 없습니다."], ids=["wrong", "refused"]
+)
+async def test_the_nearest_sentences_come_where_a_model_does_not_find_the_answer(said: str) -> None:
+    grounding = await ground(TERM, FOUND)
+    reply = grounding.reply()
+    await reply.feed(said)
+    await reply.finish()
+    closing = grounding.closing(reply)
+    assert closing.text.startswith(
+        f"\n\n{grounding.notice(reply)}\n\n문서에서 질문에 가장 가까운 문장:\n제70조"
+    )
+    whole = reply.text + closing.text
+    assert closing.citations
+    assert all(whole[one.answer_start : one.answer_end] == one.quote for one in closing.citations)
+
+
+async def test_nothing_is_quoted_where_the_documents_say_nothing_or_the_answer_is_theirs() -> None:
+    unsure = await ground("김치찌개 끓이는 방법을 알려줘", FOUND)
+    assert not unsure.is_certain
+    reply = unsure.reply()
+    await reply.feed("자료에 없습니다.")
+    await reply.finish()
+    assert unsure.closing(reply).citations == ()
+    sure = await ground(TERM, FOUND)
+    reply = sure.reply()
+    await reply.feed("대통령의 임기는 5년입니다. [1]")
+    await reply.finish()
+    assert sure.closing(reply).text == ""
+
+
 async def test_a_supported_answer_needs_no_notice() -> None:
     grounding = await ground(TERM, FOUND)
     reply = grounding.reply()

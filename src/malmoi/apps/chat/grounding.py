@@ -131,9 +131,13 @@ class GroundedReply:
             is_ours: whether the guard said something in its place, which needs no sources.
         """
         self._tell(await self._reply.finish())
-        notice = "" if is_ours else self.grounding.notice(self._reply)
-        if notice:
-            self._live.add(f"\n\n{notice}", "")
+        if is_ours:
+            return
+        closing = self.grounding.closing(self._reply)
+        if closing.text:
+            self._live.add(closing.text, "")
+        for citation in closing.citations:
+            self._live.cite(_shown(citation, self._reply.text + closing.text))
 
     def _tell(self, events: Sequence[Any]) -> None:
         for event in events:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Literal
@@ -186,6 +186,27 @@ class Grounding:
         if reply.is_refusal and not reply.citations:
             return said_of("not_found", self.language, self.suggestions)
         return "" if reply.is_supported else said_of("unsupported", self.language, self.suggestions)
+
+    def closing(self, reply: Reply) -> Extract:
+        """What stands behind a finished answer: the notice, and what the documents say instead.
+
+        Where nothing supports the answer though the documents surely have something to say, their best
+        sentences come with it. The citations count from the beginning of the answer.
+        """
+        notice = self.notice(reply)
+        if not notice:
+            return Extract("", ())
+        text = f"\n\n{notice}" if reply.text else notice
+        if not self.is_certain:
+            return Extract(text, ())
+        nearest = self.extract()
+        text += f"\n\n{said_of('nearest', self.language)}\n"
+        start = len(reply.text) + len(text)
+        moved = (
+            replace(one, answer_start=one.answer_start + start, answer_end=one.answer_end + start)
+            for one in nearest.citations
+        )
+        return Extract(text + nearest.text, tuple(moved))
 
     def _shown_sources(self) -> str:
         shown: dict[int, list[Span]] = {}

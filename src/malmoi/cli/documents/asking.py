@@ -122,9 +122,9 @@ async def _answer(
     for event in await reply.finish():
         if isinstance(event, Text):
             show(event.text, is_end=False)
-    notice = grounding.notice(reply)
-    show(f"\n\n{notice}" if notice else "")
-    return "\n\n".join(part for part in (reply.text, notice) if part), reply.citations
+    closing = grounding.closing(reply)
+    show(closing.text)
+    return reply.text + closing.text, (*reply.citations, *closing.citations)
 
 
 def _print_citations(grounding: "Grounding", citations: Sequence["Citation"]) -> None:
