@@ -1,8 +1,10 @@
 import asyncio
 import os
 import shutil
+import sqlite3
 import stat
 import subprocess
+import sys
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -23,6 +25,26 @@ def an_account(name: str = "kim") -> Account:
 async def count(database: Database, table: str) -> int:
     async with database.reading() as session:
         return int((await session.execute(text(f"SELECT count(*) FROM {table}"))).scalar_one())
+
+
+async def test_another_process_that_leaves_takes_nothing_away(tmp_path: Path) -> None:
+    path = tmp_path / "malmoi.db"
+    database = Database.open(f"sqlite:///{path}")
+    await database.migrate()
+    async with database.reading() as one, database.reading() as other:  # two connections of the pool
+        await one.execute(text("SELECT count(*) FROM accounts"))
+        await other.execute(text("SELECT count(*) FROM accounts"))
+    log = path.with_name("malmoi.db-wal")
+    before = log.stat().st_ino
+    leave = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('PRAGMA user_version'); c.close()"
+    subprocess.run([sys.executable, "-c", leave, str(path)], check=True, timeout=20)
+    assert log.stat().st_ino == before
+    async with database.session() as session:
+        session.add(an_account())
+    await database.close()
+    found = sqlite3.connect(path)
+    assert found.execute("SELECT name FROM accounts").fetchall() == [("kim",)]
+    found.close()
 
 
 async def test_a_session_commits_at_its_end_and_rolls_back_on_an_error(database: Database) -> None:

@@ -12,7 +12,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -231,7 +231,10 @@ def _prepare_sqlite(engine: AsyncEngine, path: Path, *, foreign_keys: bool) -> N
     def create_private(*_: object) -> None:
         # The file holds conversations and key hashes: for this user only. SQLite's side files take its mode.
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        # A file that is there is never opened here: closing it would drop every lock that SQLite holds on it in
+        # this process (POSIX), and another process that leaves would take the log away from under us.
+        with suppress(FileExistsError):
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
     @event.listens_for(engine.sync_engine, "connect")
     def configure(connection: Any, _: object) -> None:
