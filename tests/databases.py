@@ -1,4 +1,8 @@
-"""A fresh database for each test: on SQLite and, where a server can be started, on PostgreSQL."""
+"""A fresh database for each test: on SQLite and, where a server can be started, on PostgreSQL.
+
+Making all tables takes longer than most tests do. So in each process the migrations run once, into a database
+that is then copied wherever a new one is migrated.
+"""
 
 import asyncio
 import importlib.util
@@ -8,11 +12,12 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from sqlalchemy import URL
 
 from malmoi.serve.db import Database
 
@@ -123,44 +128,95 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
 
 
 @pytest.fixture(scope="session")
-def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database file with the server's tables, to be copied."""
-    path = tmp_path_factory.mktemp("migrated") / "malmoi.sqlite"
-    asyncio.run(_migrate(f"sqlite:///{path}"))
-    return path
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> "Migrated":
+    """The databases that are copied."""
+    return Migrated(tmp_path_factory.mktemp("migrated"))
+
+
+@pytest.fixture(autouse=True)
+def tables_are_copied(migrated: "Migrated", monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new database gets its tables by a copy; what tests the migrations themselves overrides this."""
+
+    async def migrate(database: Database, locations: Sequence[Path] = ()) -> None:
+        await migrated.migrate(database, tuple(locations))
+
+    monkeypatch.setattr(Database, "migrate", migrate)
 
 
 @pytest.fixture
-def prepared_url(database_url: str, request: pytest.FixtureRequest) -> str:
-    """As `database_url`; a SQLite file has its tables already, which saves most of a small test's time."""
-    if database_url.startswith("sqlite:///"):
-        shutil.copy(request.getfixturevalue("migrated_sqlite"), database_url.removeprefix("sqlite:///"))
-    return database_url
-
-
-@pytest.fixture
-async def database(prepared_url: str) -> AsyncIterator[Database]:
+async def database(database_url: str) -> AsyncIterator[Database]:
     """An open database with the server's tables."""
-    opened = Database.open(prepared_url)
+    opened = Database.open(database_url)
     await opened.migrate()
     yield opened
     await opened.close()
 
 
+class Migrated:
+    """Databases that were migrated once, by where the migrations are, and copies of them."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._originals: dict[tuple[str, tuple[Path, ...]], Database] = {}
+        self._migrate = Database.migrate
+
+    async def migrate(self, database: Database, locations: tuple[Path, ...]) -> None:
+        """As `Database.migrate`, but a database that is new becomes a copy."""
+        if database.dialect == "sqlite":
+            await self._copy_file(database, locations)
+        else:
+            await self._copy_database(database, locations)
+
+    async def _copy_file(self, database: Database, locations: tuple[Path, ...]) -> None:
+        file = Path(str(database.url.database))
+        if file.exists():
+            await self._migrate(database, locations)
+            return
+        original = await self._original(database.url.set(database=str(self._folder / _name())), locations)
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            shutil.copyfile(str(original.url.database), file)
+            file.chmod(0o600)
+        except OSError:  # what cannot be written is for the server to tell
+            await self._migrate(database, locations)
+
+    async def _copy_database(self, database: Database, locations: tuple[Path, ...]) -> None:
+        url = database.url.set(drivername="postgresql").render_as_string(hide_password=False)
+        if not await _on_server(url, "SELECT 1 WHERE to_regclass('alembic_version') IS NULL"):
+            await self._migrate(database, locations)
+            return
+        made = database.url.set(database=_name())
+        server = made.set(drivername="postgresql", database="postgres").render_as_string(hide_password=False)
+        if ("postgresql", locations) not in self._originals:
+            await _on_server(server, f'CREATE DATABASE "{made.database}"')
+        original = await self._original(made, locations)
+        await _on_server(server, f'DROP DATABASE "{database.url.database}"')
+        await _on_server(
+            server, f'CREATE DATABASE "{database.url.database}" TEMPLATE "{original.url.database}"'
+        )
+
+    async def _original(self, url: URL, locations: tuple[Path, ...]) -> Database:
+        key = (url.get_backend_name(), locations)
+        if key not in self._originals:
+            original = Database(url)
+            await self._migrate(original, locations)
+            await original.close()
+            self._originals[key] = original
+        return self._originals[key]
+
+
+def _name() -> str:
+    return f"malmoi_test_{secrets.token_hex(6)}"
+
+
 @contextmanager
 def _new_database(server: str) -> Iterator[str]:
-    name = f"malmoi_test_{secrets.token_hex(6)}"
+    name = _name()
     asyncio.run(_on_server(server, f'CREATE DATABASE "{name}"'))
     try:
         yield f"{server.rpartition('/')[0]}/{name}"
     finally:
         asyncio.run(_on_server(server, f'DROP DATABASE "{name}" WITH (FORCE)'))
-
-
-async def _migrate(url: str) -> None:
-    database = Database.open(url)
-    await database.migrate()
-    await database.close()
 
 
 async def _on_server(url: str, statement: str) -> bool:

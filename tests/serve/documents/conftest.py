@@ -18,7 +18,7 @@ from malmoi.testing import ScriptedEngine
 
 @pytest.fixture
 async def open_server(
-    prepared_url: str, home: Path, monkeypatch: pytest.MonkeyPatch
+    database_url: str, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Callable[..., Awaitable[Server]]]:
     """Start servers on one database, one after another; the last one is stopped at the end."""
     closing: list[Callable[[], Awaitable[None]]] = []
@@ -35,7 +35,7 @@ async def open_server(
             return Documents(*arguments, analyzer=stems, parse=parser, split=split)
 
         monkeypatch.setattr(app_module, "Documents", build)
-        database = Database.open(prepared_url)
+        database = Database.open(database_url)
         settings = DocumentSettings.model_validate({"embedder": "scripted", **fields})
         app = create_app(
             ServeSettings(home=home, documents=settings),

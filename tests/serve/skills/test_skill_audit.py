@@ -15,8 +15,8 @@ NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
 @pytest.fixture
-async def db(prepared_url: str) -> AsyncIterator[Database]:
-    database = Database.open(prepared_url)
+async def db(database_url: str) -> AsyncIterator[Database]:
+    database = Database.open(database_url)
     await database.migrate()
     yield database
     await database.close()
