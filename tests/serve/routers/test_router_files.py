@@ -52,6 +52,14 @@ def test_lines_may_come_in_any_order_and_without_any_about_the_router() -> None:
     assert (content.others, content.usual_others, content.safety) == (["안녕"], True, True)
 
 
+@pytest.mark.parametrize("form", ["json", "jsonl"])
+def test_what_ends_a_line_elsewhere_stays_in_a_text(form: str) -> None:
+    texts = ["비 와?\u2028우산은?", "내일\u0085날씨", "a\u2029b"]
+    content = Content.model_validate({"domains": [{"name": "날씨", "examples": texts}]})
+    written = to_text("안내", "", content, form)  # type: ignore[arg-type]
+    assert read_text(written).content.domains[0].examples == texts
+
+
 FAULTS = {
     "no JSON": ("x", "line 1 is no JSON"),
     "cut": ('{"name": "a"}\n{"text": ', "line 2 is no JSON"),
@@ -64,6 +72,12 @@ FAULTS = {
     "unknown": ('{"content": {"topics": []}}', "content.topics"),
     "kind": ('{"content": 3}', "content: "),
     "many": ('{"text": "x"}\n' * 1201, "more than 1200 lines"),
+    "nul": ('{"text": "a\\u0000b"}', "content.others.0: a text must not hold the character U+0000"),
+    "nul in a description": (
+        '{"name": "a", "content": {}, "description": "\\u0000"}',
+        "description: a text must",
+    ),
+    "half a character": ('{"\\ud800": 1}', "line 1: '\\ud800' cannot be here"),
     "deep": ("[" * 100_000, "line 1 is no JSON"),
 }
 

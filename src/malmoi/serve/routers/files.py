@@ -87,7 +87,7 @@ def _of_lines(text: str) -> dict[str, Any]:
     about: dict[str, Any] = {}
     content: dict[str, Any] = {"others": []}
     topics: dict[str, dict[str, dict[str, Any]]] = {kind: {} for kind in _KINDS}
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):  # other ends of lines may stand in texts
         if not line.strip():
             continue
         if number > _MOST_LINES:
@@ -138,7 +138,7 @@ def _take(
         about |= {key: line[key] for key in ("name", "description") if key in line}
         content |= {key: line[key] for key in ("usual_others", "safety") if key in line}
     if line.keys() - known:
-        told = ", ".join(sorted(line.keys() - known))
+        told = ", ".join(ascii(key) if not key.isprintable() else key for key in sorted(line.keys() - known))
         raise _Wrong(f"{told[:60]} cannot be here; known are {', '.join(sorted(known))}.")
 
 

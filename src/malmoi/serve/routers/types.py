@@ -13,8 +13,14 @@ MAX_TEXTS = 600
 """Examples and other texts of one router: learning from them solves a system of their size."""
 
 
+def _plain(text: str) -> str:
+    if "\x00" in text:  # a file may have one that the body of its request has not
+        raise ValueError("a text must not hold the character U+0000")
+    return text
+
+
 def _text(text: str) -> str:
-    text = nfc(text).strip()
+    text = nfc(_plain(text)).strip()
     if not text:
         raise ValueError("a text has at least one character that can be seen")
     return text
@@ -23,6 +29,7 @@ def _text(text: str) -> str:
 Text = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_text)]
 TopicName = Annotated[str, Field(min_length=1, max_length=40), AfterValidator(_text)]
 RouterName = Annotated[str, Field(min_length=1, max_length=60), AfterValidator(_text)]
+About = Annotated[str, AfterValidator(_plain)]
 Query = Annotated[str, Field(min_length=1, max_length=4000, pattern=r"\S")]
 
 
@@ -34,7 +41,7 @@ class TopicBody(_Body):
     """A domain, or a subject that is not answered."""
 
     name: TopicName
-    description: str = Field("", max_length=500)
+    description: About = Field("", max_length=500)
     """What it is about; it counts as one more example."""
     examples: list[Text] = Field(min_length=2, max_length=200)
     """Queries of people that belong to it; from about ten on the figures begin to mean something."""
@@ -80,7 +87,7 @@ class NewRouter(_Body):
     """A new router."""
 
     name: RouterName
-    description: str = Field("", max_length=2000)
+    description: About = Field("", max_length=2000)
     content: Content = Field(default_factory=Content)
 
 
@@ -88,7 +95,7 @@ class RouterPatch(_Body):
     """What is changed of a router; the content is changed as a whole."""
 
     name: RouterName | None = None
-    description: str | None = Field(None, max_length=2000)
+    description: About | None = Field(None, max_length=2000)
     content: Content | None = None
 
 
