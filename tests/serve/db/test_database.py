@@ -36,7 +36,9 @@ async def test_another_process_that_leaves_takes_nothing_away(tmp_path: Path) ->
         await other.execute(text("SELECT count(*) FROM accounts"))
     log = path.with_name("malmoi.db-wal")
     before = log.stat().st_ino
-    leave = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('PRAGMA user_version'); c.close()"
+    leave = (
+        "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('PRAGMA user_version'); c.close()"
+    )
     subprocess.run([sys.executable, "-c", leave, str(path)], check=True, timeout=20)
     assert log.stat().st_ino == before
     async with database.session() as session:

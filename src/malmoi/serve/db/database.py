@@ -231,8 +231,8 @@ def _prepare_sqlite(engine: AsyncEngine, path: Path, *, foreign_keys: bool) -> N
     def create_private(*_: object) -> None:
         # The file holds conversations and key hashes: for this user only. SQLite's side files take its mode.
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        # A file that is there is never opened here: closing it would drop every lock that SQLite holds on it in
-        # this process (POSIX), and another process that leaves would take the log away from under us.
+        # A file that is there is never opened here: closing it would drop every lock that SQLite holds on it
+        # in this process (POSIX), and another process that leaves would take the log away from under us.
         with suppress(FileExistsError):
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
