@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,7 +39,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 
     monkeypatch.setattr(RoutingVectors, "__call__", embed)
 
-    def invoke(*args: str, **more: str) -> Result:
+    def invoke(*args: str, **more: Any) -> Result:
         return CliRunner().invoke(cli, ["routers", *args, "--home", str(tmp_path / "home")], **more)
 
     return invoke

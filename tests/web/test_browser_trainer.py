@@ -295,6 +295,62 @@ def test_asking_back_many_queries_and_deleted_sets(new_page: Pages, locale: str)
 
 
 @pytest.mark.timeout(240)
+@pytest.mark.parametrize("locale", LOCALES)
+def test_a_query_for_two_things_is_corrected_step_by_step(new_page: Pages, locale: str) -> None:
+    new_page.expected.append("400")  # a step is not whole before its operation is chosen
+    page = new_page(locale=locale, reduced_motion="reduce", accept_downloads=True)
+    trainer = Trainer(page, locale)
+    trainer.make_set("weather", "math")
+    query = "지금 제주에 비 와? 그리고 루트 50 값이 뭐임"
+    trainer.ask(query)
+    expect(page.locator(".bench-step")).to_have_count(2)
+    expect(page.locator("#clause-1")).to_have_value("지금 제주에 비 와?")
+    expect(page.locator("#clause-2")).to_have_value("루트 50 값이 뭐임")
+    expect(page.locator("#way-0")).to_have_value("weather/current_weather")
+    expect(page.locator("#way")).to_have_value("math/calculate")
+    expect(page.locator("#result-0")).to_have_value(re.compile("[Jj]eju|제주"))
+
+    # Each step is corrected where it stands, and its own call is made again.
+    page.locator("#argument-0-city").select_option("busan")
+    trainer.state("state_draft")
+    page.locator(".bench-stage").nth(2).get_by_role("button", name=trainer.say("call")).click()
+    expect(page.locator("#result-0")).to_have_value(re.compile("[Bb]usan|부산"))
+    trainer.state("state_draft")
+    trainer.button("drop_step", n=2).click()
+    expect(page.locator(".bench-step")).to_have_count(0)
+    expect(page.locator("#way")).to_have_value("weather/current_weather")
+    trainer.button("action.undo").click()
+    expect(page.locator(".bench-step")).to_have_count(2)
+    trainer.button("add_step").click()
+    trainer.state("state_wrong")
+    page.locator("#way-1").select_option("weather/current_weather")
+    expect(page.locator("#argument-1-city")).to_have_attribute("aria-invalid", "true")
+    trainer.button("drop_step", n=2).click()
+    expect(page.locator(".bench-step")).to_have_count(2)
+    trainer.state("state_draft")
+    trainer.shoot("steps")
+    page.locator(".bench-save").get_by_role("button", name=trainer.say("action.save"), exact=True).click()
+    trainer.state("state_train")
+
+    # Asked again, the run is shown both: it calls as it was corrected, one after the other.
+    trainer.button("again").click()
+    expect(page.locator(".bench-again .good")).to_have_text(trainer.say("again_good"))
+    expect(page.locator(".again-table .right")).to_have_count(2)
+    expect(page.locator(".again-table")).to_contain_text("city: busan")
+    trainer.shoot("steps-again")
+    page.reload()
+    expect(page.locator("#argument-0-city")).to_have_value("busan")
+    trainer.tab("tab_rows")
+    expect(page.locator(".rows-way")).to_contain_text("→")
+    trainer.button("export").click()
+    with page.expect_download() as download:
+        page.get_by_role("menuitem", name=f"JSONL · {trainer.say('export_train')}").click()
+    told = json.loads(download.value.path().read_text(encoding="utf-8"))
+    names = [one["tool_calls"][0]["function"]["name"] for one in told["messages"] if "tool_calls" in one]
+    assert names == [TODAY, "math__calculate"]
+
+
+@pytest.mark.timeout(240)
 def test_an_unknown_set_and_keyboard_alone(new_page: Pages) -> None:
     new_page.expected.append("404")
     page = new_page(reduced_motion="reduce")

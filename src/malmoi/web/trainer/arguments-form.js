@@ -7,7 +7,7 @@ import { TextBox } from './text-box.js';
 
 /**
  * @typedef {{operation: import('./store.js').Operation, value: Record<string, any>, sources?: Record<string, string>,
- *   fault: {field: string, text: string}|null, onChange: (value: Record<string, any>) => void}} Props
+ *   fault: {field: string, text: string}|null, mark?: string, onChange: (value: Record<string, any>) => void}} Props
  */
 
 /** What is wrong with one argument, in the person's words where we have them. @param {Props['fault']} fault @param {import('./schema.js').Field} field @param {unknown} value */
@@ -17,9 +17,9 @@ function problemOf(fault, field, value) {
   return value === undefined ? t('trainer.needed') : fault.text;
 }
 
-/** @param {{field: import('./schema.js').Field, value: unknown, source: string, problem: string, onValue: (value: unknown) => void}} props */
-function Control({ field, value, source, problem, onValue }) {
-  const id = `argument-${field.name}`;
+/** @param {{field: import('./schema.js').Field, value: unknown, source: string, problem: string, mark: string, onValue: (value: unknown) => void}} props */
+function Control({ field, value, source, problem, mark, onValue }) {
+  const id = `argument${mark}-${field.name}`;
   const under = problem ? `${id}-problem` : undefined;
   const shared = { id, 'aria-invalid': problem ? 'true' : undefined, 'aria-describedby': under };
   const text = textOf(value, field.kind);
@@ -39,7 +39,7 @@ function Control({ field, value, source, problem, onValue }) {
 }
 
 /** @param {Props} props */
-export function ArgumentsForm({ operation, value, sources = {}, fault, onChange }) {
+export function ArgumentsForm({ operation, value, sources = {}, fault, mark = '', onChange }) {
   const asJson = useSignal(false);
   const wrongJson = useSignal('');
   const fields = fieldsOf(operation.parameters, language.value);
@@ -58,7 +58,7 @@ export function ArgumentsForm({ operation, value, sources = {}, fault, onChange 
     <div class="bench-arguments">
       ${asJson.value ? html`<${TextBox} lines=${Math.min(14, whole.split('\n').length + 1)} mono label=${t('trainer.arguments_json')} value=${whole} invalid=${Boolean(wrongJson.value || fault)} onDone=${readJson} />`
         : fields.length ? html`<div class="bench-grid">${fields.map((field) => html`<${Control} key=${`${operation.name}.${field.name}`} field=${field} value=${value[field.name]} source=${field.name in value ? sources[field.name] ?? '' : ''}
-            problem=${problemOf(fault, field, value[field.name])} onValue=${(/** @type {unknown} */ given) => onChange(withValue(value, field.name, given))} />`)}</div>`
+            problem=${problemOf(fault, field, value[field.name])} mark=${mark} onValue=${(/** @type {unknown} */ given) => onChange(withValue(value, field.name, given))} />`)}</div>`
           : html`<p class="quiet">${t('trainer.no_arguments')}</p>`}
       ${others.length > 0 && !asJson.value && html`<p class="quiet">${t('trainer.other_arguments', { names: others.join(', ') })}</p>`}
       ${(wrongJson.value || general || (asJson.value && fault?.field.startsWith('stages.arguments') && fault.text)) && html`<p class="field-error" role="alert">${wrongJson.value || general || fault?.text}</p>`}

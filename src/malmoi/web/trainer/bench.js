@@ -6,7 +6,8 @@ import { navigate } from '../shell/router.js';
 import { emptyRun, follow, here } from './running.js';
 import { path, refresh, together } from './store.js';
 
-/** @typedef {import('./store.js').Row} Row @typedef {import('./store.js').Stages} Stages */
+/** @typedef {import('./store.js').Row} Row @typedef {import('./store.js').Stages} Stages @typedef {import('./store.js').Step} Step */
+/** @typedef {number|null} At Which call of a row: one of the steps before, or (null) its own. */
 
 export const query = signal('');
 /** Skills that are on for the next run. */
@@ -24,10 +25,14 @@ export const stages = computed(() => /** @type {Stages} */ ({ ...row.value?.stag
 export const isEdited = computed(() => Object.keys(edits.value).length > 0);
 /** A call that is being made with the row's arguments, or waits for a yes. */
 export const call = signal(/** @type {import('./running.js').Run|null} */ (null));
+/** Of which step it is. */
+export const callAt = signal(/** @type {At} */ (null));
 /** The same query once more. */
 export const again = signal(/** @type {{run: import('./running.js').Run, done: boolean, failed: unknown}|null} */ (null));
 
 let stopping = new AbortController();
+/** Counts calls: what still comes of one that was answered with no is not shown. */
+let turn = 0;
 /** @type {Promise<unknown>} */
 let queue = Promise.resolve();
 
@@ -116,6 +121,37 @@ export function edit(set, changes) {
   return inTurn(() => send(set, {}));
 }
 
+/** @type {Step} */
+const EMPTY = { clause: '', skill: '', operation: '', arguments: {}, result: '', said: '' };
+/** The steps before the row's own call. @param {Stages} [of] @returns {Step[]} */
+export const steps = (of = stages.value) => of.steps ?? [];
+/** A call with its stages. @param {At} at @returns {Step} */
+export const stepAt = (at) => (at === null ? stages.value : steps()[at] ?? EMPTY);
+/** The same call of what the run had done. @param {Row} one @param {At} at @returns {Step|null} */
+export const originalAt = (one, at) => (one.original ? (at === null ? one.original.stages : steps(one.original.stages)[at] ?? null) : null);
+
+/** Change a step, or (null) the row's own stages. @param {string} set @param {At} at @param {Partial<Stages>} changes */
+export function editAt(set, at, changes) {
+  if (at === null) return edit(set, changes);
+  const { answer: _, asked: __, ...own } = changes;
+  return edit(set, { steps: steps().map((one, place) => (place === at ? { ...one, ...own } : one)) });
+}
+
+/** Put an empty step before the row's own call. @param {string} set */
+export function addStep(set) {
+  return edit(set, { steps: [...steps(), EMPTY] });
+}
+
+/** Take a step out; where it is the row's own call, the one before takes its place. @param {string} set @param {At} at */
+export function dropStep(set, at) {
+  turn += 1;
+  call.value = null;
+  const known = steps();
+  if (at !== null) return edit(set, { steps: known.filter((_, place) => place !== at) });
+  const last = known[known.length - 1];
+  return edit(set, { clause: '', ...last, asked: '', steps: known.slice(0, -1) });
+}
+
 /** Save the row, or (`draft`) make it a draft again. @param {string} set @param {Partial<Row>} changes */
 export async function change(set, changes) {
   const done = await inTurn(() => send(set, changes));
@@ -156,18 +192,21 @@ function take(set, done) {
   const seen = done.observed;
   if (!seen || seen.is_error) return;
   call.value = null;
-  edit(set, { result: seen.text, said: seen.said, answer: done.text || seen.said });
+  // The answer to several steps is not that of one call.
+  editAt(set, callAt.value, { result: seen.text, said: seen.said, ...(steps().length ? {} : { answer: done.text || seen.said }) });
 }
 
-/** Make the row's call; one that changes something comes back as a question. @param {string} set */
-export async function makeCall(set) {
-  const { skill, operation, arguments: given } = stages.value;
+/** Make a call of the row; one that changes something comes back as a question. @param {string} set @param {At} at */
+export async function makeCall(set, at) {
+  const { skill, operation, arguments: given } = stepAt(at);
+  const mine = ++turn;
+  callAt.value = at;
   const now = row.value;
   if (!now) return;
   stopping = new AbortController();
   const body = { query: now.query, skills: [skill], direct: { skill, operation, arguments: given }, model: model.value, ...here() };
-  const done = await follow(path(set, '/runs'), body, (seen) => { call.value = seen; }, stopping.signal);
-  if (row.value?.id === now.id) take(set, done);
+  const done = await follow(path(set, '/runs'), body, (seen) => { if (turn === mine) call.value = seen; }, stopping.signal);
+  if (row.value?.id === now.id && turn === mine) take(set, done);
 }
 
 /** Say yes to the call that waits. @param {string} set */
@@ -175,15 +214,17 @@ export async function approve(set) {
   const waits = call.value?.confirm;
   const now = row.value;
   if (!waits || !call.value || !now) return;
+  const mine = ++turn;
   const { call_id, arguments_hash } = waits;
   const to = `/skills/runs/${encodeURIComponent(call.value.runId)}/approve`;
-  const done = await follow(to, { call_id, arguments_hash }, (seen) => { call.value = seen; }, stopping.signal);
-  if (row.value?.id === now.id) take(set, done);
+  const done = await follow(to, { call_id, arguments_hash }, (seen) => { if (turn === mine) call.value = seen; }, stopping.signal);
+  if (row.value?.id === now.id && turn === mine) take(set, done);
 }
 
 /** Say no to it. */
 export async function deny() {
   const waiting = call.value;
+  turn += 1;
   call.value = null;
   if (waiting?.confirm) await post(`/skills/runs/${encodeURIComponent(waiting.runId)}/deny`, { call_id: waiting.confirm.call_id });
 }
@@ -196,7 +237,7 @@ export async function tryAgain(set) {
   stopping = new AbortController();
   const turns = now.turns.map(({ role, content }) => ({ role, content }));
   try {
-    const skills = together([now.stages.skill, ...on.value]);
+    const skills = together([...steps(now.stages).map((one) => one.skill), now.stages.skill, ...on.value]);
     const done = await follow(path(set, '/runs'), { query: now.query, skills, shown: true, model: model.value, turns, ...here() }, (seen) => {
       if (row.value?.id === now.id) again.value = { run: seen, done: false, failed: null };
     }, stopping.signal);

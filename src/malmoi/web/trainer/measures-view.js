@@ -8,7 +8,7 @@ import { models, runnable } from '../shell/state.js';
 import { announcement, attempt } from '../shell/notices.js';
 import { moment, number } from '../shell/format.js';
 import { path } from './store.js';
-import { wayTitle } from './row-editor.js';
+import { wayTitle, waysTitle } from './row-editor.js';
 
 const POLL = 700; // ms
 const RATES = /** @type {const} */ (['routing', 'arguments', 'success']);
@@ -42,6 +42,7 @@ function Figure({ name, figure }) {
 
 /** @param {any} outcome */
 const came = (outcome) => {
+  if (outcome.calls?.length > 1) return outcome.calls.map((/** @type {any} */ one) => came({ ...one, calls: [] })).join(' → ');
   const way = wayTitle(outcome.skill, outcome.operation);
   const given = Object.entries(outcome.arguments ?? {}).map(([name, one]) => `${name}: ${typeof one === 'string' ? one : JSON.stringify(one)}`).join(', ');
   return outcome.reason === 'asked' ? `${way} · ${t('trainer.asked_back')}` : given ? `${way} (${given})` : way;
@@ -54,7 +55,7 @@ function Moved({ rows, by }) {
     <h3>${title}</h3><ul class=${`trainer-moved ${gained ? 'gained' : 'lost'}`}>${found.map((row, place) => html`<li key=${place}><span>${row.query}</span><small><s>${came(row.without)}</s> → ${came(row.with_demonstrations)}</small></li>`)}</ul>`; };
   const wrong = rows.filter((row) => !row.without[by] && !row.with_demonstrations[by]);
   return html`${list(true)}${list(false)}
-    ${wrong.length > 0 && html`<details class="moved-wrong"><summary>${t('trainer.still_wrong', { n: number(wrong.length) })}</summary><ul class="trainer-moved">${wrong.map((row, place) => html`<li key=${place}><span>${row.query}</span><small>${t('trainer.should_be', { way: wayTitle(row.skill, row.operation) })} · ${came(row.with_demonstrations)}</small></li>`)}</ul></details>`}`;
+    ${wrong.length > 0 && html`<details class="moved-wrong"><summary>${t('trainer.still_wrong', { n: number(wrong.length) })}</summary><ul class="trainer-moved">${wrong.map((row, place) => html`<li key=${place}><span>${row.query}</span><small>${t('trainer.should_be', { way: waysTitle(row) })} · ${came(row.with_demonstrations)}</small></li>`)}</ul></details>`}`;
 }
 
 /** @param {{measure: any}} props */

@@ -12,7 +12,7 @@ import { Icon } from '../shell/icons.js';
 import { saveFile } from '../shell/save-file.js';
 import { drop, putBack } from './bench.js';
 import { path, refresh, skillTitle } from './store.js';
-import { wayTitle } from './row-editor.js';
+import { waysTitle } from './row-editor.js';
 
 const PAGE = 25;
 const KINDS = /** @type {const} */ (['all', 'draft', 'train', 'test']);
@@ -95,7 +95,7 @@ export function RowsView({ set }) {
         : !found.total ? html`<p class="trainer-empty">${(isFiltered ? t('trainer.nothing_found') : t('trainer.no_rows'))}</p>`
           : html`<ul class="rows-list">${found.rows.map((row) => html`<li key=${row.id}>
               <a href=${`/trainer/${set.id}/bench?row=${row.id}`}><span class="rows-query">${row.query}</span>
-                <span class="rows-way quiet">${wayTitle(row.stages.skill, row.stages.operation)}${row.stages.asked ? ` · ${t('trainer.asked_back')}` : ''}</span></a>
+                <span class="rows-way quiet">${waysTitle(row.stages)}${row.stages.asked ? ` · ${t('trainer.asked_back')}` : ''}</span></a>
               <span class=${`tag ${row.status === 'draft' ? 'plain' : row.part}`}>${row.status === 'draft' ? t('trainer.kind_draft') : t(`trainer.part_${row.part}`)}</span>
               <time class="quiet" datetime=${row.said_at}>${day(row.said_at)}</time>
               <button type="button" class="icon-button small" aria-label=${t('trainer.delete_this', { query: row.query })} title=${t('action.delete')} onClick=${() => remove(row)}><${Icon} name="trash" /></button></li>`)}</ul>

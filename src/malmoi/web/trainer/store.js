@@ -10,7 +10,8 @@ import { navigate, route } from '../shell/router.js';
  * @typedef {{name: string, domain: string, people: Record<string, {name: string, description: string}>, examples: string[]}} Skill
  * @typedef {{name: string, title: Record<string, string>, description: string, effect: 'read'|'write', parameters: any}} Operation
  * @typedef {{skill: string, operation: string, arguments: Record<string, any>, result: string, said: string, answer: string,
- *   asked: string}} Stages
+ *   asked: string, clause?: string, steps?: Step[]}} Stages
+ * @typedef {{clause?: string, skill: string, operation: string, arguments: Record<string, any>, result: string, said: string}} Step A call before the row's own.
  * @typedef {{id: string, query: string, turns: {role: string, content: string}[], language: string, zone: string, said_at: string,
  *   part: 'train'|'test', status: 'draft'|'saved', stages: Stages, undos: number, run_id: string|null,
  *   original: {stages: Stages, score: number|null, choices: any[], sources: Record<string, string>, reason: string}|null}} Row

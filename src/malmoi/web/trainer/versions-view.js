@@ -12,13 +12,15 @@ import { Dialog } from '../shell/dialog.js';
 import { Icon } from '../shell/icons.js';
 import { apply, path, refresh } from './store.js';
 import { exportRows } from './rows-view.js';
-import { wayTitle } from './row-editor.js';
+import { waysTitle } from './row-editor.js';
 import { Measures } from './measures-view.js';
 
 /** @typedef {{number: number, content_hash: string, train: number, test: number, created_at: string}} Version */
 
+/** The arguments of all calls of a row. @param {import('./store.js').Stages} stages */
+const given = (stages) => [...(stages.steps ?? []), stages].map((one) => JSON.stringify(one.arguments)).join(' ');
 /** One row in a list of differences. @param {{row: import('./store.js').Row}} props */
-const RowLine = ({ row }) => html`<span>${row.query}</span><small class="quiet">${wayTitle(row.stages.skill, row.stages.operation)} · ${t(`trainer.part_${row.part}`)}</small>`;
+const RowLine = ({ row }) => html`<span>${row.query}</span><small class="quiet">${waysTitle(row.stages)} · ${t(`trainer.part_${row.part}`)}</small>`;
 
 /** What has changed since a version. @param {{set: import('./store.js').SkillSet, versions: Version[], since: number, onClose: () => void}} props */
 function Differences({ set, versions, since, onClose }) {
@@ -32,7 +34,7 @@ function Differences({ set, versions, since, onClose }) {
     ${!told ? html`<div class="opening small"><span class="spinner" aria-hidden="true"></span></div>` : html`
       ${told.about.length > 0 && html`<p>${t('trainer.diff_about', { names: told.about.map((/** @type {string} */ one) => t(`trainer.field_${one}`)).join(', ') })}</p>`}
       ${part('added', told.added, (row) => html`<${RowLine} row=${row} />`)}
-      ${part('changed', told.changed, ({ before, after }) => html`<span>${after.query}</span><small class="quiet"><s>${wayTitle(before.stages.skill, before.stages.operation)} ${JSON.stringify(before.stages.arguments)}</s> → ${wayTitle(after.stages.skill, after.stages.operation)} ${JSON.stringify(after.stages.arguments)}</small>`)}
+      ${part('changed', told.changed, ({ before, after }) => html`<span>${after.query}</span><small class="quiet"><s>${waysTitle(before.stages)} ${given(before.stages)}</s> → ${waysTitle(after.stages)} ${given(after.stages)}</small>`)}
       ${part('removed', told.removed, (row) => html`<${RowLine} row=${row} />`)}
       ${!told.about.length && !told.added.length && !told.changed.length && !told.removed.length && html`<p class="quiet">${t('trainer.diff_none')}</p>`}`}
     <//>`;

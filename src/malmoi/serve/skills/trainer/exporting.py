@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 COLUMNS = ("System_Prompt", "C_ID", "T_ID", "Text", "Completion")
 _BETWEEN = "__"  # between skill and operation; names of skills have no underscores
-_CALL = "call_0"
 _MOST_LINES = 2000
 
 
@@ -56,6 +55,8 @@ def to_lines(
         }
         if row.stages.asked:
             line["asked_for"] = row.stages.model_dump(include={"skill", "operation", "arguments"})
+        if row.stages.steps:
+            line["steps"] = [{"clause": one.clause, "said": one.said} for one in row.stages.calls()]
         lines.append(json.dumps(line, ensure_ascii=False))
     return "".join(f"{line}\n" for line in lines), len(rows) - len(lines)
 
@@ -116,24 +117,18 @@ def _row(line: Any, part: Part | None) -> NewRow:
         raise _Wrong("`messages` has no user.")
     last = asked[-1]
     before, after = messages[:last], messages[last + 1 :]
-    stages: dict[str, Any] = {"said": line.get("said", "")}
-    for one in after:
-        role = one.get("role")
-        calls = one.get("tool_calls")
-        if role == "tool":
-            stages["result"] = one.get("content", "")
-        elif role == "assistant" and calls:
-            if "skill" in stages or not isinstance(calls, list) or len(calls) != 1:
-                raise _Wrong("a row has one call; this conversation has more.")
-            stages |= _call_of(calls[0])
-        elif role == "assistant":
-            stages["answer"] = one.get("content", "")
-        else:
-            raise _Wrong(f"a message of the role {str(role)[:20]!r} cannot come after the query.")
+    steps, answer = _steps_of(after)
     if "asked_for" in line:
-        if not isinstance(line["asked_for"], dict) or "skill" in stages:
-            raise _Wrong("`asked_for` must be an operation with the arguments so far, and nothing be called.")
-        stages = {**line["asked_for"], "asked": stages.get("answer", "")}
+        if not isinstance(line["asked_for"], dict):
+            raise _Wrong("`asked_for` must be an operation with the arguments so far.")
+        own = {key: line["asked_for"].get(key, "") for key in ("skill", "operation")}
+        steps.append({**own, "arguments": line["asked_for"].get("arguments", {})})
+    if "steps" in line:
+        _tell(steps, line["steps"])
+    elif steps:
+        steps[-1]["said"] = line.get("said", "")
+    stages: dict[str, Any] = {**(steps[-1] if steps else {}), "steps": steps[:-1]}
+    stages |= {"asked" if "asked_for" in line else "answer": answer}
     told = {name: line[name] for name in ("language", "zone", "said_at") if name in line}
     return NewRow.model_validate(
         {
@@ -149,6 +144,41 @@ def _row(line: Any, part: Part | None) -> NewRow:
             "stages": Stages.model_validate(stages).model_dump(),
         }
     )
+
+
+def _steps_of(messages: Sequence[Mapping[str, Any]]) -> tuple[list[dict[str, Any]], str]:
+    """The calls after a query with their results, and the answer."""
+    steps: list[tuple[str, dict[str, Any]]] = []
+    answer = ""
+    for one in messages:
+        role, calls = one.get("role"), one.get("tool_calls")
+        if role == "assistant" and calls:
+            if not isinstance(calls, list):
+                raise _Wrong("`tool_calls` must be a list.")
+            steps += [
+                (str(call.get("id")) if isinstance(call, dict) else "", _call_of(call)) for call in calls
+            ]
+        elif role == "tool":
+            if not steps:
+                raise _Wrong("a result needs a call before it.")
+            # Written by hand, it may not name its call: then it is that of the last one.
+            own = [step for call_id, step in steps if call_id == str(one.get("tool_call_id"))]
+            (own or [steps[-1][1]])[-1]["result"] = one.get("content", "")
+        elif role == "assistant":
+            answer = one.get("content", "")
+        else:
+            raise _Wrong(f"a message of the role {str(role)[:20]!r} cannot come after the query.")
+    return [step for _, step in steps], answer
+
+
+def _tell(steps: Sequence[dict[str, Any]], told: Any) -> None:
+    """Add to calls what a conversation cannot say of them."""
+    if not isinstance(told, list) or len(told) != len(steps):
+        raise _Wrong("`steps` must have one object for each call.")
+    for step, more in zip(steps, told, strict=True):
+        if not isinstance(more, dict) or more.keys() - {"clause", "said"}:
+            raise _Wrong("each of `steps` has a `clause`, a `said`, and nothing else.")
+        step |= more
 
 
 def _call_of(call: Any) -> dict[str, Any]:
@@ -168,18 +198,18 @@ def _messages(about: Mapping[str, Any], row: RowValue) -> list[dict[str, Any]]:
     messages: list[dict[str, Any]] = [{"role": "system", "content": _system(about, row)}]
     messages += [turn.model_dump() for turn in row.turns]
     messages.append({"role": "user", "content": row.query})
+    for number, one in enumerate(stages.steps if stages.asked else stages.calls()):
+        name, call_id = f"{one.skill}{_BETWEEN}{one.operation}", f"call_{number}"
+        function = {"name": name, "arguments": one.arguments}
+        call = {"id": call_id, "type": "function", "function": function}
+        messages.append({"role": "assistant", "content": "", "tool_calls": [call]})
+        if not (one.result or one.said):
+            return messages  # what no result stands behind is not to be learned
+        result = one.result or one.said
+        messages.append({"role": "tool", "tool_call_id": call_id, "name": name, "content": result})
     if stages.asked:
         messages.append({"role": "assistant", "content": stages.asked})
-    elif stages.skill:
-        name = f"{stages.skill}{_BETWEEN}{stages.operation}"
-        function = {"name": name, "arguments": stages.arguments}
-        call = {"id": _CALL, "type": "function", "function": function}
-        messages.append({"role": "assistant", "content": "", "tool_calls": [call]})
-        if not (stages.result or stages.said):
-            return messages  # an answer that no result stands behind is not to be learned
-        result = stages.result or stages.said
-        messages.append({"role": "tool", "tool_call_id": _CALL, "name": name, "content": result})
-    if stages.answer:
+    elif stages.answer:
         messages.append({"role": "assistant", "content": stages.answer})
     return messages
 
@@ -197,15 +227,17 @@ def _pairs(row: RowValue) -> list[tuple[str, str]]:
             text = []
     text.append(row.query)
     asked = "\n".join(text)
+    for one in stages.steps if stages.asked else stages.calls():
+        call = {"skill": one.skill, "operation": one.operation, "arguments": one.arguments}
+        pairs.append((asked, json.dumps(call, ensure_ascii=False)))
+        asked = one.result or one.said
+        if not asked:
+            return pairs
     if stages.asked:
         return [*pairs, (asked, stages.asked)]
-    if not stages.skill:
-        return [*pairs, (asked, stages.answer)] if stages.answer else []
-    call = {"skill": stages.skill, "operation": stages.operation, "arguments": stages.arguments}
-    pairs.append((asked, json.dumps(call, ensure_ascii=False)))
-    if stages.answer and (stages.result or stages.said):
-        pairs.append((stages.result or stages.said, stages.answer))
-    return pairs
+    if stages.answer:
+        return [*pairs, (asked, stages.answer)]
+    return pairs if stages.skill else []
 
 
 def _system(about: Mapping[str, Any], row: RowValue) -> str:

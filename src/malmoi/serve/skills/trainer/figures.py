@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from malmoi.core.intervals import wilson
-from malmoi.serve.skills.trainer.types import Figure, Gain, Rate
+from malmoi.serve.skills.trainer.types import Figure, Gain, Rate, RowValue
 
 _NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
 
@@ -69,6 +69,11 @@ def same_arguments(one: Mapping[str, Any], two: Mapping[str, Any], parameters: M
 def words(text: str) -> str:
     """A query without what makes no difference."""
     return " ".join(unicodedata.normalize("NFC", text).split()).casefold().rstrip(".?!~ ")
+
+
+def said(row: RowValue) -> set[str]:
+    """The words of a row, and of its steps that have their own, in the form in which they are compared."""
+    return {words(row.query), *(words(one.clause) for one in row.stages.calls() if one.clause.strip())}
 
 
 def has_numbers_of(answer: str, right: str) -> bool:

@@ -15,7 +15,7 @@ from malmoi.assist.skills.routing import Router
 from malmoi.core.errors import Conflict, MalmoiError, NotFound, Overloaded, RateLimited
 from malmoi.serve.db import new_id, utc_now
 from malmoi.serve.skills.model import CallerModel
-from malmoi.serve.skills.trainer.figures import figure, words
+from malmoi.serve.skills.trainer.figures import figure, said
 from malmoi.serve.skills.trainer.replaying import Replay
 from malmoi.serve.skills.trainer.sets import own_set, own_version, shown
 from malmoi.serve.skills.trainer.tables import SkillSetMeasure, SkillSetVersion
@@ -84,9 +84,9 @@ class SkillSetMeasures:
         account = principal.account_id
         version_id, about, rows = await self._versions.content(account, set_id, number)
         train = [one for one in rows if one.part == "train"]
-        known = {words(one.query) for one in train}
+        known = {one for row in train for one in said(row)}
         tests = [one for one in rows if one.part == "test"]
-        asked = [one for one in tests if words(one.query) not in known]
+        asked = [one for one in tests if not said(one) & known]
         if not asked:
             raise Conflict(
                 f"version {number} has no test rows that are not also train rows.",
@@ -198,6 +198,7 @@ class SkillSetMeasures:
                         query=one.query,
                         skill=one.stages.skill,
                         operation=one.stages.operation,
+                        steps=one.stages.steps,
                         without=without,
                         with_demonstrations=with_it,
                     )

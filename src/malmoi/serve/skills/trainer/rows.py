@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -26,6 +26,7 @@ from malmoi.serve.skills.trainer.types import (
     Stages,
     StagesPatch,
     Status,
+    Step,
 )
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 MAX_ROWS = 2000
 _EDITS = 50
+_TOGETHER = 2  # skills of a run
 _EDITED = ("query", "turns", "part", "status", "stages")
 
 
@@ -209,6 +211,7 @@ class SkillSetRows:
                 "operation",
                 "arguments",
                 "asked",
+                "steps",
             }
             if way or after["status"] == "saved":
                 _check(kept, Stages(**after["stages"]), opened)
@@ -246,10 +249,9 @@ class SkillSetRows:
             await own_set(session, account_id, set_id)
             await session.delete(await _own_row(session, set_id, row_id))
 
-    async def _opened(self, kept: SkillSet, stages: Stages) -> LoadedSkill | None:
-        if stages.skill not in kept.skills:
-            return None
-        return await self._registry.load(stages.skill, kept.account_id)
+    async def _opened(self, kept: SkillSet, stages: Stages) -> dict[str, LoadedSkill]:
+        names = sorted({one.skill for one in stages.calls()} & set(kept.skills))
+        return {name: await self._registry.load(name, kept.account_id) for name in names}
 
 
 def item(row: SkillSetRow) -> RowItem:
@@ -263,35 +265,50 @@ def item(row: SkillSetRow) -> RowItem:
     )
 
 
-def _check(kept: SkillSet, stages: Stages, opened: LoadedSkill | None) -> None:
-    """See that an operation of the set's skills would be called with these arguments."""
+def _check(kept: SkillSet, stages: Stages, opened: Mapping[str, LoadedSkill]) -> None:
+    """See that operations of the set's skills would be called with these arguments."""
     if not stages.skill:
         return
-    if stages.skill not in kept.skills:
+    for number, step in enumerate(stages.steps):
+        _check_call(kept, step, "", opened, f"stages.steps.{number}")
+    _check_call(kept, stages.calls()[-1], stages.asked, opened, "stages")
+    domains = {one.name: one.skill.manifest.domain for one in opened.values()}
+    if len(domains) > _TOGETHER or len(set(domains.values())) < len(domains):
+        told = ", ".join(domains)
+        message = f"{told} cannot be on together: a run has at most two skills, of two domains."
+        raise InvalidInput(message, field="stages.steps")
+
+
+def _check_call(
+    kept: SkillSet, call: Step, asked: str, opened: Mapping[str, LoadedSkill], field: str
+) -> None:
+    """See that one call fits, or that its question is right."""
+    if call.skill not in kept.skills:
         told = ", ".join(kept.skills)
-        raise InvalidInput(f"the set has no skill {stages.skill!r}; it has {told}.", field="stages.skill")
-    if opened is None or opened.name != stages.skill:
+        message = f"the set has no skill {call.skill!r}; it has {told}." if call.skill else "choose a skill."
+        raise InvalidInput(message, field=f"{field}.skill")
+    if call.skill not in opened:
         raise Conflict("the row was edited by somebody else meanwhile.", fix="Read it again.")
     try:
-        operation = opened.operation(stages.operation)
+        operation = opened[call.skill].operation(call.operation)
     except UnknownName as error:
-        raise InvalidInput(error.message, field="stages.operation", fix=error.fix) from error
-    lacking = [name for name in operation.parameters.get("required", ()) if name not in stages.arguments]
-    if lacking and not stages.asked:
+        raise InvalidInput(error.message, field=f"{field}.operation", fix=error.fix) from error
+    lacking = [name for name in operation.parameters.get("required", ()) if name not in call.arguments]
+    if lacking and not asked:
         raise InvalidInput(
             f"{operation.name}: {lacking[0]} is needed.",
-            field=f"stages.arguments.{lacking[0]}",
+            field=f"{field}.arguments.{lacking[0]}",
             fix="Fill it in, or write the question that is right instead.",
         )
-    if stages.asked and not lacking:
+    if asked and not lacking:
         message = f"{operation.name}: nothing that it needs is missing, so there is nothing to ask."
-        raise InvalidInput(message, field="stages.asked", fix="Take an argument out, or do not ask.")
-    if stages.asked:
+        raise InvalidInput(message, field=f"{field}.asked", fix="Take an argument out, or do not ask.")
+    if asked:
         operation = replace(operation, parameters={**operation.parameters, "required": []})
     try:
-        check_arguments(operation, stages.arguments)
+        check_arguments(operation, call.arguments)
     except InvalidInput as error:
-        raise InvalidInput(error.message, field=f"stages.{error.field}", fix=error.fix) from error
+        raise InvalidInput(error.message, field=f"{field}.{error.field}", fix=error.fix) from error
 
 
 def _check_zone(zone: str) -> None:

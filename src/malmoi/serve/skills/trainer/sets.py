@@ -187,16 +187,18 @@ class SkillSets:
 
 
 def shown(rows: Sequence[RowValue]) -> list[Demonstration]:
-    """Rows as runs are shown them."""
-    return [
-        Demonstration(
-            one.query,
-            one.stages.skill,
-            one.stages.operation,
-            one.stages.arguments if one.stages.skill else None,
-        )
-        for one in rows[-MAX_SHOWN:]
-    ]
+    """Rows as runs are shown them: a row's operation, and each step that has words of its own."""
+    found: list[Demonstration] = []
+    for row in rows[-MAX_SHOWN:]:
+        calls = row.stages.calls()
+        if not calls:
+            found.append(Demonstration(row.query))
+            continue
+        *before, own = calls
+        asking = [(one.clause, one) for one in before if one.clause.strip()]
+        for words, one in [*asking, (own.clause.strip() or row.query, own)]:
+            found.append(Demonstration(words, one.skill, one.operation, one.arguments))
+    return found[-MAX_SHOWN:]
 
 
 async def own_set(

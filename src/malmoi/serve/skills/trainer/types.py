@@ -3,7 +3,17 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 Part: TypeAlias = Literal["train", "test"]
 Status: TypeAlias = Literal["draft", "saved"]
@@ -11,10 +21,26 @@ Language: TypeAlias = Literal["ko", "en"]
 SkillName = Annotated[str, Field(min_length=1, max_length=40)]
 _TEXT = 20_000
 MAX_SKILLS = 10
+_MAX_STEPS = 4  # before a row's own operation; a run makes no more calls than six
+_LATER = ("clause", "steps")
 
 
 class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+
+class Step(_Body):
+    """A call that comes before the row's own: for another part of the query, or to look something up."""
+
+    clause: str = Field("", max_length=4000)
+    """The words of the query that it is for; empty: it looks up what comes after needs."""
+    skill: str = Field("", max_length=40)
+    operation: str = Field("", max_length=64)
+    arguments: dict[str, Any] = Field(default_factory=dict)
+    result: str = Field("", max_length=_TEXT)
+    """The answer of the API, as the model reads it."""
+    said: str = Field("", max_length=_TEXT)
+    """What the skill says itself, word for word."""
 
 
 class Stages(_Body):
@@ -32,6 +58,30 @@ class Stages(_Body):
     """The final answer."""
     asked: str = Field("", max_length=2000)
     """The question that is right instead of a call: arguments that the operation needs were not said."""
+    clause: str = Field("", max_length=4000)
+    """The words of the query that the operation is for; empty: all. Left out where it is."""
+    steps: list[Step] = Field(default_factory=list, max_length=_MAX_STEPS)
+    """Calls that come before, in their order. Left out where there are none."""
+
+    @model_serializer(mode="wrap")
+    def _told(self, told: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Rows of one operation are written as they were before others could be: versions keep their hashes.
+        values: dict[str, Any] = told(self)
+        return {name: value for name, value in values.items() if value or name not in _LATER}
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """The fields, which a serializer would hide."""
+        return handler({**core_schema, "serialization": None})
+
+    def calls(self) -> "list[Step]":
+        """All calls, in their order, the row's own last; none where the query is for no skill."""
+        if not self.skill:
+            return []
+        own = {name: getattr(self, name) for name in Step.model_fields}
+        return [*self.steps, Step(**own)]
 
 
 class StagesPatch(_Body):
@@ -44,6 +94,8 @@ class StagesPatch(_Body):
     said: str | None = Field(None, max_length=_TEXT)
     answer: str | None = Field(None, max_length=_TEXT)
     asked: str | None = Field(None, max_length=2000)
+    clause: str | None = Field(None, max_length=4000)
+    steps: list[Step] | None = Field(None, max_length=_MAX_STEPS)
 
 
 class TrainerTurn(_Body):
@@ -284,6 +336,8 @@ class Outcome(BaseModel):
     routed: bool
     valid: bool | None
     success: bool | None
+    calls: list[dict[str, Any]] = Field(default_factory=list)
+    """Of a row with several steps: skill, operation and arguments of each call, in their order."""
 
 
 class MeasuredRow(BaseModel):
@@ -292,6 +346,8 @@ class MeasuredRow(BaseModel):
     query: str
     skill: str
     operation: str
+    steps: list[Step] = Field(default_factory=list)
+    """Calls that come before."""
     without: Outcome
     with_demonstrations: Outcome
 
