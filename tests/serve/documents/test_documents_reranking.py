@@ -28,7 +28,7 @@ class Reader(ScriptedEngine):
     def __init__(self) -> None:
         super().__init__()
         self.seconds = 0.0
-        self.fails = False
+        self.failure: Exception | None = None
         self.reading = self.most_reading = 0
 
     async def score(self, pairs: Sequence[tuple[str, str]]) -> list[Score]:
@@ -38,8 +38,8 @@ class Reader(ScriptedEngine):
             await asyncio.sleep(self.seconds)
         finally:
             self.reading -= 1
-        if self.fails:
-            raise EngineUnavailable("it is gone.")
+        if self.failure is not None:
+            raise self.failure
         told = [-10.0 if "정답" in context else -30.0 for context, _ in pairs]
         return [Score(one, (one,), False) for one in told]
 
@@ -99,10 +99,17 @@ async def test_a_model_that_cannot_or_is_not_there_leaves_the_order(
     assert repr(name) in caplog.text
 
 
-async def test_an_engine_that_fails_leaves_the_order(pool: EnginePool, reader: Reader) -> None:
-    reader.fails = True
+@pytest.mark.parametrize(
+    "failure", [EngineUnavailable("it is gone."), RuntimeError("no memory")], ids=["gone", "bug"]
+)
+async def test_an_engine_that_fails_leaves_the_order(
+    pool: EnginePool, reader: Reader, failure: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    reader.failure = failure
     hits = [hit(1), hit(2, "정답")]
-    assert await Reranker(pool, "reader", 5)("무엇이 맞나", hits) == hits
+    with caplog.at_level(logging.WARNING, "malmoi.serve"):
+        assert await Reranker(pool, "reader", 5)("무엇이 맞나", hits) == hits
+    assert str(failure) in caplog.text
 
 
 async def test_an_engine_that_is_late_is_not_waited_for(

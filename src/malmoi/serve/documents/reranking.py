@@ -58,14 +58,24 @@ class Reranker:
                 self._engines.lease(self._engines.resolve(self._name)) as engine,
             ):
                 told = await likelihoods(engine, query, readings)
-        except (MalmoiError, TimeoutError) as error:
-            reason = str(error) or f"it was not ready within {self._seconds:g} s"
-            _LOG.warning("a search keeps its order without the model %r: %s", self._name, reason)
+        except TimeoutError:
+            self._tell(f"it was not ready within {self._seconds:g} s")
+            return list(hits)
+        except MalmoiError as error:
+            self._tell(str(error))
+            return list(hits)
+        except Exception as error:
+            # What a model's library raises (no memory, a kernel that is missing) must not end a search, which
+            # has found its passages already.
+            self._tell(f"{type(error).__name__}: {error}")
             return list(hits)
         first = reordered(read, told)
         # Scores of one search stay in its order.
         rest = [replace(hit, score=min(hit.score, first[-1].score)) for hit in hits[READ:]]
         return [*first, *rest]
+
+    def _tell(self, reason: str) -> None:
+        _LOG.warning("a search keeps its order without the model %r: %s", self._name, reason)
 
 
 def reordered(hits: Sequence[Hit], likelihoods: Sequence[float]) -> list[Hit]:
