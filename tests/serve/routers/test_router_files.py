@@ -60,6 +60,18 @@ def test_what_ends_a_line_elsewhere_stays_in_a_text(form: str) -> None:
     assert read_text(written).content.domains[0].examples == texts
 
 
+def test_a_text_is_one_line() -> None:
+    texts = ["비 와? \r\n\n 우산은?", "내일\r날씨"]
+    content = {"domains": [{"name": "날씨\n예보", "examples": texts}]}
+    router = read_text(json.dumps({"content": content}), name="안\n내")
+    (domain,) = router.content.domains
+    assert (router.name, domain.name, domain.examples) == (
+        "안 내",
+        "날씨 예보",
+        ["비 와? 우산은?", "내일 날씨"],
+    )
+
+
 FAULTS = {
     "no JSON": ("x", "line 1 is no JSON"),
     "cut": ('{"name": "a"}\n{"text": ', "line 2 is no JSON"),

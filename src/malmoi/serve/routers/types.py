@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Annotated, Self
 
@@ -12,6 +13,8 @@ from malmoi.core.hangul import nfc
 MAX_TEXTS = 600
 """Examples and other texts of one router: learning from them solves a system of their size."""
 
+_ENDS = re.compile(r"\s*[\r\n]\s*")
+
 
 def _plain(text: str) -> str:
     if "\x00" in text:  # a file may have one that the body of its request has not
@@ -20,7 +23,7 @@ def _plain(text: str) -> str:
 
 
 def _text(text: str) -> str:
-    text = nfc(_plain(text)).strip()
+    text = _ENDS.sub(" ", nfc(_plain(text))).strip()  # the page shows one text a line
     if not text:
         raise ValueError("a text has at least one character that can be seen")
     return text
