@@ -99,3 +99,27 @@ async def test_a_skill_that_opens_slowly_holds_up_no_other(
         assert (other.status_code, slow.done()) == (200, False)
         answers.set()
         assert (await slow).status_code == 200
+
+
+async def test_a_skill_that_changes_while_it_opens_is_opened_anew(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with skills_server(home) as server:
+        registry, answers = server.services.skills.registry, asyncio.Event()
+        skills = registry._open
+        opened = skills._open
+
+        async def slowly(skill: Skill, given: Mapping[str, str]) -> LoadedSkill:
+            loaded = await opened(skill, given)
+            await answers.wait()
+            return loaded
+
+        monkeypatch.setattr(skills, "_open", slowly)
+        skill = await registry.get("math")
+        slow = asyncio.create_task(skills.load(skill, {}))
+        await asyncio.sleep(0.1)
+        changed = asyncio.create_task(skills.forget("math"))
+        await asyncio.sleep(0.1)
+        answers.set()
+        await changed
+        assert await skills.load(skill, {}) is not await slow

@@ -93,9 +93,11 @@ class OpenSkills:
 
     async def forget(self, name: str) -> None:
         """Close a skill that is not there any more, or has changed."""
-        self._keyed.discard(name)
-        self._failed = {place: failure for place, failure in self._failed.items() if place[0] != name}
-        await self._close([place for place in self._opened if place[0] == name])
+        # One that is being opened just now is as it was before.
+        async with self._turns.setdefault(name, asyncio.Lock()):
+            self._keyed.discard(name)
+            self._failed = {place: failure for place, failure in self._failed.items() if place[0] != name}
+            await self._close([place for place in self._opened if place[0] == name])
 
     async def close(self) -> None:
         """Close all that are open."""
