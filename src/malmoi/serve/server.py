@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -66,7 +67,15 @@ def run(
         ConfigError: the address is taken or not ours, or the server may not listen there without accounts.
     """
     app = create_app(settings, apps=apps, engines=engines, catalog=catalog, database=database)
-    asyncio.run(serve(app, settings.http, on_ready=on_ready))
+
+    def ready(url: str) -> None:
+        # What there is by now stays: collections, which stop every request, need not go through it again.
+        gc.collect()
+        gc.freeze()
+        if on_ready is not None:
+            on_ready(url)
+
+    asyncio.run(serve(app, settings.http, on_ready=ready))
 
 
 async def serve(
