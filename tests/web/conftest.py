@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from browser_site import RULES, Pages, Site, start_site
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from malmoi.engine.scripted import Rule
 
@@ -49,6 +49,7 @@ def browser() -> Iterator[Browser]:
         pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        expect.set_options(timeout=10_000)  # as long as actions wait: five seconds are little under load
         yield browser
         browser.close()
 
