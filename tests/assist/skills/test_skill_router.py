@@ -70,6 +70,12 @@ async def test_a_correction_counts_at_once() -> None:
     routing = await router.route(query, both(), demonstrations=[shown])
     assert routing.choice is not None
     assert (routing.choice.operation, shown in routing.demonstrations) == ("find", True)
+    # In the words of an example of the skill's own as well: what a person shows later counts.
+    own, corrected = (
+        Demonstration("전주 국밥집", "food", "find", {"what": what}) for what in ("국밥", "전주 국밥")
+    )
+    routing = await router.route("전주 국밥집", both(), demonstrations=[own, corrected])
+    assert routing.demonstrations[0] == corrected
     none = Demonstration("냉면집 예약해줘")
     assert (await router.route("냉면집 예약해줘!", both(), demonstrations=[none])).choice is None
 

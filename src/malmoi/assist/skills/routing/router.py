@@ -231,13 +231,15 @@ def choose_skills(skills: Sequence[LoadedSkill], *, most: int = 2) -> None:
 def demonstrations_of(
     index: Index, label: Label, likeness: NDArray[np.float32], most: int = 3
 ) -> tuple[Demonstration, ...]:
-    """The examples of an operation that have arguments, nearest first."""
+    """The examples of an operation that have arguments, nearest first, and of equals the latest."""
     rows = [
         row
         for row, one in enumerate(index.demonstrations)
         if one.arguments is not None and (one.skill, one.operation) == (label.skill, label.operation)
     ]
-    return tuple(index.demonstrations[row] for row in sorted(rows, key=lambda row: -likeness[row])[:most])
+    # What people have shown stands behind the skill's own examples: of equals the latest counts.
+    nearest = sorted(rows, key=lambda row: (-round(float(likeness[row]), 5), -row))
+    return tuple(index.demonstrations[row] for row in nearest[:most])
 
 
 def _nearest(index: Index, choice: Choice, likeness: NDArray[np.float32]) -> str:
