@@ -77,8 +77,8 @@ export async function loadRouters() {
 
 /** @param {string} id */
 export async function loadContent(id) {
-  const changed = isChanged(id);
-  note(id, (await get(path(id))).content, changed);
+  const { content } = await get(path(id));
+  note(id, content, isChanged(id)); // what was written while it came stays, too
 }
 
 /** @param {Router & {content: Content}} made */
