@@ -69,6 +69,9 @@ function follow() {
         const now = done.has(item.id) ? done.get(item.id) : busy.get(item.id) ?? item;
         return now ? [now] : [];
       });
+      // What has become ready took the place of an older file with its name.
+      const ready = new Map(known.flatMap((item) => (item?.status === 'ready' ? [[item.name, item.id]] : [])));
+      documents.value = documents.value.filter((item) => !ready.has(item.name) || ready.get(item.name) === item.id || isUnfinished(item));
       if (ended.length) await loadCollections();
     } catch { /* the next look will tell */ }
     follow();
