@@ -143,8 +143,8 @@ def test_a_deletion_is_asked_for(made: Run) -> None:
 
 def test_a_file_that_is_wrong_names_its_line(run: Run, tmp_path: Path) -> None:
     file = tmp_path / "wrong.jsonl"
-    file.write_text('{"name": "a"}\n{"domian": "날씨", "text": "비 와?"}\n', encoding="utf-8")
+    file.write_text('{"name": "a"}\n{"domainn": "날씨", "text": "비 와?"}\n', encoding="utf-8")
     failed = run("import", str(file))
-    assert f"{file}: line 2: domian cannot be here" in str(failed.exception)
+    assert f"{file}: line 2: domainn cannot be here" in str(failed.exception)
     file.write_bytes(b"\xff\xfe")
     assert "no UTF-8 text" in str(run("import", str(file)).exception)
