@@ -18,6 +18,7 @@ from skills_server import InProcess, put_skill, skills_server
 
 from gateway import script
 from malmoi.assist.skills.routing.ngrams import letter_vectors
+from malmoi.serve.skills.trainer.exporting import read_lines
 from malmoi.serve.skills.trainer.types import RowValue, Stages
 from malmoi.serve.skills.trainer.versions import _changes
 
@@ -260,6 +261,18 @@ async def test_rows_go_out_as_conversations_and_come_in_again(home: Path) -> Non
         assert (await gateway.client.get(f"{SETS}/{other}/export?part=test")).text == answer.text
 
 
+def test_what_ends_a_line_elsewhere_stays_in_a_text() -> None:
+    line = {"messages": [{"role": "user", "content": "비 와?\u2028우산은?\u0085"}]}
+    [row] = read_lines(json.dumps(line, ensure_ascii=False), "train")
+    assert row.query == "비 와?\u2028우산은?\u0085"
+
+
+CALLED = (
+    '{"messages": [{"role": "user", "content": "x"}, {"role": "assistant", "tool_calls": '
+    '[{"function": {"name": "rental__search", "arguments": %s}}]}]}'
+)
+
+
 @pytest.mark.parametrize(
     ("line", "said"),
     [
@@ -269,8 +282,12 @@ async def test_rows_go_out_as_conversations_and_come_in_again(home: Path) -> Non
         ('{"messages": [{"role": "user", "content": "x"}, {"role": "root"}]}', "'root'"),
         ('{"messages": [{"role": "user", "content": 1}]}', "line 2: query"),
         ('{"messages": [{"role": "user", "content": "x"}], "asked_for": 1}', "line 2: `asked_for`"),
+        ('{"messages": [{"role": "user", "content": "a\\u0000b"}]}', "line 2: text must not hold"),
+        (CALLED % '{"a": "\\ud800"}', "line 2 is no JSON"),
+        (CALLED % '{"a": 1e999}', "line 2: "),
+        (CALLED % json.dumps('{"a": "\\u0000"}'), "line 2: text must not hold"),
     ],
-    ids=["json", "list", "user", "role", "content", "asked"],
+    ids=["json", "list", "user", "role", "content", "asked", "nul", "half", "infinite", "inner nul"],
 )
 async def test_a_wrong_line_is_named_and_nothing_comes_in(home: Path, line: str, said: str) -> None:
     async with skills_server(home) as gateway:

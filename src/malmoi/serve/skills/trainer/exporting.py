@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 from pydantic import ValidationError
 
 from malmoi.core.errors import InvalidInput
+from malmoi.serve.body import check_json
 from malmoi.serve.skills.trainer.types import NewRow, Part, RowValue, Stages
 
 if TYPE_CHECKING:
@@ -86,19 +87,23 @@ def read_lines(text: str, part: Part | None) -> list[NewRow]:
         InvalidInput: a line is wrong; the message names it and its key.
     """
     rows: list[NewRow] = []
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):  # other ends of lines may stand in texts
         if not line.strip():
             continue
         if len(rows) == _MOST_LINES:
             raise InvalidInput(f"there are more than {_MOST_LINES} lines.", field="text")
         try:
             rows.append(_row(json.loads(line), part))
+            # The check of the request's body has seen all this as one text alone.
+            check_json(json.dumps(rows[-1].model_dump(), default=str, ensure_ascii=False).encode())
         except ValidationError as error:
             fault = error.errors()[0]
             key = ".".join(str(one) for one in fault["loc"])
             raise InvalidInput(f"line {number}: {key}: {fault['msg']}.", field="text") from error
         except _Wrong as error:
             raise InvalidInput(f"line {number}: {error}", field="text") from error
+        except InvalidInput as error:
+            raise InvalidInput(f"line {number}: {error.message}", field="text") from error
         except (ValueError, RecursionError) as error:
             raise InvalidInput(f"line {number} is no JSON.", field="text") from error
     return rows
