@@ -47,6 +47,15 @@ async def test_a_passage_that_gives_orders_changes_nothing_for_the_others() -> N
     assert beside[0] < beside[1]
 
 
+async def test_words_of_a_document_fill_no_place_of_the_prompt() -> None:
+    engine = Knowing()
+    await likelihoods(
+        engine, "며칠인가요", [Reading("연차는 {above} {0} {열한} 일이다.", "{text}{text} 휴가")]
+    )
+    ((context, _),) = engine.pairs
+    assert (context.count("연차는 {above} {0} {열한} 일이다."), context.count("{text}{text} 휴가")) == (1, 1)
+
+
 async def test_an_english_question_is_asked_for_in_english() -> None:
     engine = Knowing()
     await likelihoods(engine, "How many days?", [Reading("연차는 열한 일이다.", "")])

@@ -90,7 +90,7 @@ def around_best(question: str, text: str, most: int = _TEXT) -> str:
 def _prompt(question: str, reading: Reading) -> str:
     template = _template("ko" if is_korean(question) else "en")
     text = around_best(question, reading.text).strip()
-    return template.replace("{above}", _plain(reading.above)[:_ABOVE]).replace("{text}", text)
+    return template.format(above=_plain(reading.above)[:_ABOVE], text=text)  # neither fills the other's place
 
 
 def _plain(text: str) -> str:
