@@ -99,6 +99,8 @@ def test_a_version_is_measured_and_stays(made: Run, tmp_path: Path) -> None:
     assert "a router of the name '안내' already" in str(taken.exception)
     replaced = made("import", str(file), "--name", "안내", "--replace")
     assert replaced.output == "Replaced '안내': 0 domains, 0 blocked subjects, 1 examples.\n"
+    assert made("import", str(file), "--name", "Desk").output.startswith("Made 'Desk'")
+    assert made("import", str(file), "--name", "DESK", "--replace").output.startswith("Replaced 'Desk'")
     assert made("try", "안내", "모레 부산 날씨 알려줘").output.startswith("domain: none")
     assert made("try", "안내", "모레 부산 날씨 알려줘", "--version", "1").output.startswith("domain: 날씨")
     assert "version 1  2" in made("show", "안내").output

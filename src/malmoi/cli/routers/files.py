@@ -43,6 +43,7 @@ def import_router(
       {"text": "recommend a novel"}
     """  # noqa: D301 - \b is click's mark for text that keeps its lines
     from malmoi.core.errors import InvalidInput
+    from malmoi.serve.identity.accounts import name_key
     from malmoi.serve.routers.files import read_text
     from malmoi.serve.routers.types import RouterPatch
 
@@ -57,7 +58,8 @@ def import_router(
     async def run() -> None:
         async with open_routers(settings, account) as opened:
             store, owner = opened.routers.store, opened.principal.account_id
-            same = [one for one in await store.all(owner) if one.name == wanted.name]
+            key = name_key(wanted.name)
+            same = [one for one in await store.all(owner) if name_key(one.name) == key]
             if same and replace:
                 patch = RouterPatch(description=wanted.description, content=wanted.content)
                 click.echo(_told("Replaced", await store.change(owner, same[0].id, patch)))
