@@ -3,10 +3,11 @@
 import json
 
 import pytest
+from pydantic import ValidationError
 
 from malmoi.core.errors import InvalidInput
 from malmoi.serve.routers.files import read_text, to_text
-from malmoi.serve.routers.types import Content
+from malmoi.serve.routers.types import Content, NewRouter, RouterPatch
 
 CONTENT = Content.model_validate(
     {
@@ -100,6 +101,14 @@ def test_what_is_wrong_is_named(kind: str) -> None:
     with pytest.raises(InvalidInput) as caught:
         read_text(text, name="a")
     assert said in caught.value.message
+
+
+def test_a_change_of_the_description_is_checked_as_a_new_one() -> None:
+    assert RouterPatch(description=None).description is None
+    for text, said in (("x" * 2001, "at most 2000 characters"), ("\x00", "must not hold")):
+        for kind in (RouterPatch, NewRouter):
+            with pytest.raises(ValidationError, match=said):
+                kind.model_validate({"name": "a", "description": text})
 
 
 def test_a_file_without_a_name_needs_one() -> None:

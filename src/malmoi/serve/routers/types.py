@@ -98,7 +98,7 @@ class RouterPatch(_Body):
     """What is changed of a router; the content is changed as a whole."""
 
     name: RouterName | None = None
-    description: About | None = Field(None, max_length=2000)
+    description: Annotated[str, Field(max_length=2000), AfterValidator(_plain)] | None = None
     content: Content | None = None
 
 
