@@ -16,7 +16,7 @@ from malmoi.apps.chat.live import LiveReply
 from malmoi.apps.chat.skilled import SkilledReply
 from malmoi.apps.chat.types import NewMessage, StageOut
 from malmoi.assist.guard import Guard, load_policy
-from malmoi.assist.skills.operation import Card, CardAction, Result
+from malmoi.assist.skills.operation import Card, CardAction, Operation, Result
 from malmoi.core.types import Chat, Message
 from malmoi.serve.db.tables import UsageEvent
 from malmoi.serve.skills.service import Stage
@@ -159,6 +159,36 @@ async def test_later_turns_know_the_cards(server: Server) -> None:
         run = await session.get(SkillRunRow, reply["run_id"])
     assert [role for role, _ in run.request["turns"]] == ["user", "assistant"]
     assert "3. 레이 (jeju-02), 값" in run.request["turns"][-1][1]
+
+
+@SQLITE
+async def test_a_follow_up_takes_what_was_searched_for(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = {"type": "string"}
+    known = await Cars().operations()
+    schema = {
+        "type": "object",
+        "properties": {"car_id": text, "place": text},
+        "required": ["car_id", "place"],
+    }
+
+    async def operations(_: Cars) -> list[Operation]:
+        return [known[0], Operation("book", "book cars.", schema, "write")]
+
+    monkeypatch.setattr(Cars, "operations", operations)
+    buttons = [CardAction("예약", "book", {"car_id": one}) for one in ("jeju-01", "jeju-02")]
+    cards = tuple(Card("car", "차", actions=(button,)) for button in buttons)
+    Cars.told["search"] = Result(text="차가 2대 있습니다.", cards=cards)
+    await server.switch_on("rental")
+    conversation_id = await server.new_conversation()
+    first = reply_of(await ask_for(server, conversation_id, FIND))
+    events = await ask_for(server, conversation_id, "두 번째 차 예약해줘", parent_id=first["id"])
+    stages = {data["kind"]: data["data"] for name, data in events if name == "stage"}
+    assert stages["planned"]["sources"] == {"car_id": "query", "place": "shown"}
+    # The yes is asked for with all of it, and nothing has been called yet.
+    assert stages["confirm"]["arguments"] == {"car_id": "jeju-02", "place": "제주"}
+    assert [operation for operation, *_ in Cars.calls] == ["search"]
 
 
 @SQLITE

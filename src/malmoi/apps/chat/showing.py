@@ -1,4 +1,4 @@
-"""What earlier replies showed on cards, as lines under their text: "the second one" is understood by them."""
+"""What earlier replies showed on cards: "the second one" is understood by it, and so are its days."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 
 from malmoi.assist.guard.fence import cut_orders, find_orders
+from malmoi.assist.skills.planning import ShownCard
 from malmoi.serve.skills.tables import SkillRunRow, SkillStage
 
 if TYPE_CHECKING:
@@ -58,6 +59,34 @@ async def told_branch(db: Database, branch: Sequence[Message]) -> list[Told]:
     return [
         Told(one.role, "\n".join([one.content, *lines.get(one.run_id or "", ())]).strip()) for one in branch
     ]
+
+
+async def shown_cards(db: Database, branch: Sequence[Message]) -> list[ShownCard]:
+    """The cards of a branch's last runs, oldest first, with their buttons and what was searched for."""
+    runs = [one.run_id for one in branch if one.run_id is not None][-_RUNS:]
+    if not runs:
+        return []
+    async with db.reading() as session:
+        found = await session.execute(
+            select(SkillStage.run_id, SkillStage.kind, SkillStage.data)
+            .join(SkillRunRow, SkillRunRow.id == SkillStage.run_id)
+            .where(
+                SkillStage.run_id.in_(runs),
+                SkillStage.kind.in_(("called", "card")),
+                SkillRunRow.account_id == branch[0].account_id,
+            )
+            .order_by(SkillStage.number)
+        )
+        stages = sorted(found.all(), key=lambda one: runs.index(one[0]))
+    searched: dict[str, Mapping[str, Any]] = {}
+    cards: list[ShownCard] = []
+    for _, kind, data in stages:
+        if kind == "called":
+            searched[data["call_id"]] = data["arguments"] if data["effect"] == "read" else {}
+        else:
+            calls = [(one["operation"], one["arguments"]) for one in data["card"]["actions"]]
+            cards.append(ShownCard(data["skill"], calls, searched.get(data["call_id"], {})))
+    return cards
 
 
 def _line(card: Mapping[str, Any]) -> str:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 
 from malmoi.apps.chat.prompts import Turn, merge_turns
+from malmoi.apps.chat.showing import shown_cards
 from malmoi.apps.chat.types import DocumentChoice, Language, StageOut
 from malmoi.assist.guard.sentences import language_of
 from malmoi.assist.skills.routing import Before
@@ -146,6 +147,7 @@ class SkilledReplies:
             documents=await self._at_hand(principal, conversation),
             direct=direct,
             before=await self._before(principal, branch),
+            cards=await shown_cards(self._db, branch),
         )
         return SkilledReply(self._skills.run(principal, run), live, guard, checked)
 

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from malmoi.assist.egress import Egress, EgressRules
 from malmoi.assist.skills.limits import SkillLimits
 from malmoi.assist.skills.loading import LoadedSkill
+from malmoi.assist.skills.planning import ShownCard
 from malmoi.assist.skills.routing import Before, Demonstration, Router, choose_skills
 from malmoi.assist.skills.running import (
     Called,
@@ -69,6 +70,7 @@ class SkillRun:
         direct: a call that the person has chosen, instead of the query.
         demonstrations: what people have shown.
         before: earlier queries and what they were for, oldest first; None: those of the `conversation`.
+        cards: of earlier replies, oldest first.
         shows_applied: whether the rows of the set that the caller applies are shown as well.
         of_set: `skills` are those of a skill set of the caller, and need not be switched on.
     """
@@ -84,6 +86,7 @@ class SkillRun:
     direct: DirectCall | None = None
     demonstrations: Sequence[Demonstration] = ()
     before: Sequence[Before] | None = None
+    cards: Sequence[ShownCard] = ()
     shows_applied: bool = True
     of_set: bool = False
 
@@ -317,6 +320,7 @@ class Skills:
             turns=asked.turns,
             documents=DocumentsFor(self._documents, principal),
             at_hand=asked.documents,
+            cards=asked.cards,
             always_tell=self._always_tell,
         )
 

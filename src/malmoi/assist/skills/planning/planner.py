@@ -16,6 +16,7 @@ import jsonschema
 
 from malmoi.assist.skills.loading import LoadedSkill, title_of
 from malmoi.assist.skills.operation import Operation
+from malmoi.assist.skills.planning.carried import ShownCard, carried
 from malmoi.assist.skills.planning.extraction import Found, extract
 from malmoi.assist.skills.planning.filling import fill, may_be_said
 from malmoi.assist.skills.planning.reading import read_arguments
@@ -26,7 +27,7 @@ from malmoi.core.errors import EngineError, StructuredOutputInvalid, Unsupported
 from malmoi.core.types import Chat, Message, ToolCall
 from malmoi.engine.base import Sampling
 
-ArgumentSource: TypeAlias = Literal["query", "model", "demonstration"]
+ArgumentSource: TypeAlias = Literal["query", "model", "demonstration", "shown"]
 _ANSWER_TOKENS = 400
 _DESCRIPTION = 400  # characters of an operation's description
 _SHOWN_EXAMPLES = 2  # demonstrations of an operation in a prompt; each costs a small machine seconds
@@ -62,6 +63,7 @@ class PlanRequest:
         demonstrations: the nearest ones of the operation, nearest first.
         observations: results of this run.
         documents: `(id, title)` of what is at hand.
+        cards: of earlier replies, oldest first.
     """
 
     query: str
@@ -72,6 +74,7 @@ class PlanRequest:
     demonstrations: Sequence[Demonstration] = ()
     observations: Sequence[Observation] = ()
     documents: Sequence[tuple[str, str]] = ()
+    cards: Sequence[ShownCard] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,14 +142,19 @@ class Planner:
             return _checked(skill, operation, request.language, dict(shown), sources)
         found, arguments, is_read = self._filled(skill, operation, request)
         sources = dict.fromkeys(arguments, "query")
+        now_said = self._extracted(request.query, request.now)
+        # A model is not told of them: what cards say comes from outside.
+        of_card = carried(skill.name, operation, arguments, now_said, request.cards)
         required = operation.parameters.get("required", ())
         said, spare = _said(request), found.besides(arguments)
         left = {
             name: schema
             for name, schema in operation.parameters.get("properties", {}).items()
-            if name not in arguments and may_be_said(name, schema, said, spare, is_required=name in required)
+            if name not in arguments
+            and name not in of_card
+            and may_be_said(name, schema, said, spare, is_required=name in required)
         }
-        if is_read and all(name in arguments for name in required):
+        if is_read and all(name in arguments or name in of_card for name in required):
             left = {}  # a skill that reads what it needs reads the rest as well
         if left and self.model is not None:
             told = await self._ask_model(self.model, skill, operation, request, found, arguments, left)
@@ -158,6 +166,8 @@ class Planner:
                 ):
                     arguments[name] = value
                     sources[name] = "model"
+        arguments |= of_card
+        sources |= dict.fromkeys(of_card, "shown")
         return _checked(skill, operation, request.language, arguments, sources)
 
     async def choose_operation(self, operations: Mapping[str, Operation], request: PlanRequest) -> str | None:

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from malmoi.assist.skills.loading import LoadedSkill
 from malmoi.assist.skills.operation import Documents, Language
+from malmoi.assist.skills.planning.carried import ShownCard
 from malmoi.assist.skills.planning.thinking import SkillModel
 from malmoi.assist.skills.routing import Before, Demonstration
 from malmoi.assist.skills.running.state import RunState
@@ -45,6 +46,7 @@ class RunRequest:
         credentials: the caller's own, by skill.
         turns: what was said before, oldest first.
         before: earlier queries and what they were for, oldest first.
+        cards: of earlier replies, oldest first.
         demonstrations: what people have shown.
         documents: the caller's documents.
         at_hand: `(id, title)` of documents that this conversation is about.
@@ -63,6 +65,7 @@ class RunRequest:
     credentials: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     turns: Sequence[Message] = ()
     before: Sequence[Before] = ()
+    cards: Sequence[ShownCard] = ()
     demonstrations: Sequence[Demonstration] = ()
     documents: Documents | None = None
     at_hand: Sequence[tuple[str, str]] = ()

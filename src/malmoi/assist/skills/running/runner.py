@@ -267,6 +267,7 @@ class _Run:
             demonstrations=demonstrations,
             observations=self._state.observations,
             documents=self._request.at_hand,
+            cards=self._request.cards,
         )
 
     # -- ask and approve

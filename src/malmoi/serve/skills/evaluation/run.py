@@ -51,7 +51,7 @@ class Outcome:
         score: of the best skill.
         wanted_arguments: those that are judged.
         arguments: as planned.
-        sources: "query", "model" or "demonstration", by argument.
+        sources: "query", "model", "demonstration" or "shown", by argument.
         right: of the judged arguments that were planned for the right operation, whether they are right.
         is_valid: whether the arguments are complete and fit the schema.
         asks: whether the person would be asked.
