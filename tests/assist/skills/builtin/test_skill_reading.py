@@ -114,3 +114,30 @@ def test_no_sentence_takes_long_to_read(skill: str, operation: str, query: str) 
 )
 def test_columns_joined_by_words(query: str, told: dict[str, Any]) -> None:
     assert read("table", "make_table", query) == told
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        (
+            "이 코드 실행해서 그려줘: import matplotlib.pyplot as plt\nplt.plot([1, 2])",
+            "import matplotlib.pyplot as plt\nplt.plot([1, 2])",
+        ),
+        ("아래 것 돌려 줘 for i in range(3):\n    print(i)", "for i in range(3):\n    print(i)"),
+        ("돌려줘: 합 = 3 + 4\nprint(합)", "합 = 3 + 4\nprint(합)"),
+        ("for i in range(3):\n    print(i)", "for i in range(3):\n    print(i)"),
+        ("run this: a = 3\nprint(a)", "a = 3\nprint(a)"),
+        ("이 코드 실행 결과가 뭐야?\nprint(2**10)", "print(2**10)"),
+        ("이 코드 돌려줘: python\nprint(1)", "print(1)"),
+        ("run:\nprint(1)", "print(1)"),
+        ("이 글을 요약해줘: hello (there)\nand good bye", None),
+    ],
+)
+def test_a_program_may_begin_behind_words(query: str, code: str | None) -> None:
+    assert read("code", "run_python", query).get("code") == code
+
+
+def test_a_long_line_is_no_program_and_takes_no_time() -> None:
+    began = process_time()
+    assert read("code", "run_python", "그려줘: x = (" * 300 + "\nprint(1)") == {"code": "print(1)"}
+    assert process_time() - began < 1

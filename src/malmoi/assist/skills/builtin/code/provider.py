@@ -4,6 +4,7 @@ import ast
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from malmoi.assist.skills.builtin.code.picture import draw
@@ -16,6 +17,8 @@ from malmoi.core.sandbox import Limits, SandboxFailed, run_async
 _MOST_CELLS = 200_000
 _SHOWN = 1500
 _FENCED = re.compile(r"```(?:python|py)?\s*\n(.*?)```", re.DOTALL)
+_BEGINS = re.compile(r"[:：]\s*|(?<=[가-힣])[.!?]?\s+(?=[A-Za-z@#(\[])")
+_MOST_STARTS = 12  # places of a line where a program is looked for
 _TICKED = re.compile(r"(?<!`)`([^`\n]{3,500})`(?!`)")
 
 
@@ -38,12 +41,12 @@ class CodeProvider(DescribedProvider):
         )
 
     def read_query(self, operation: str, query: str, now: datetime) -> Mapping[str, Any]:
-        """A program that stands in the query itself: between backticks, or in lines of its own."""
+        """A program that stands in the query itself: between backticks, or from some place to its end."""
         fenced = _FENCED.findall(query) or _TICKED.findall(query)
         if len(fenced) == 1:
             return {"code": fenced[0].strip()}
-        _, _, below = query.partition("\n")
-        return {"code": below.strip()} if _is_python(below) else {}
+        code = _program(query)
+        return {"code": code} if code else {}
 
     async def _run(self, arguments: Mapping[str, Any], context: CallContext) -> Result:
         language = context.language
@@ -122,6 +125,30 @@ def _unfenced(code: str) -> str:
 
 def _text(value: Any) -> str:
     return value[:25_000] if isinstance(value, str) else ""
+
+
+def _program(query: str) -> str:
+    """The lines of a query that are a program; it may begin in the first line, behind other words."""
+    first, _, below = query.partition("\n")
+    if not below.strip():
+        return ""
+    starts = [0] if first[:1].isascii() else []
+    starts += [match.end() for match in islice(_BEGINS.finditer(first), _MOST_STARTS)]
+    for start in starts:
+        code = f"{first[start:]}\n{below}".strip()
+        if first[start:].strip() and _is_program(code):
+            return code
+    return below.strip() if _is_python(below) else ""
+
+
+def _is_program(code: str) -> bool:
+    """Whether lines are a program whose first one does something: a word such as "run:" does nothing."""
+    if not _is_python(code):
+        return False
+    first = ast.parse(code).body[0]
+    if isinstance(first, ast.Expr):
+        return not isinstance(first.value, ast.Name | ast.Constant | ast.Tuple | ast.Attribute)
+    return not isinstance(first, ast.AnnAssign) or first.value is not None
 
 
 def _is_python(text: str) -> bool:
