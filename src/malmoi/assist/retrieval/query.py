@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from malmoi.assist.retrieval.matching import content_words, found_share, read_words, terms_of
+from malmoi.assist.retrieval.wording import typed_words
 from malmoi.core.hangul import words
 
 if TYPE_CHECKING:
@@ -49,7 +50,11 @@ async def propose(question: str, evidence: Evidence, relevance: Relevance, *, mo
         MalmoiError: what the embedder raises.
     """
     places = sorted(range(len(evidence.spans)), key=lambda place: -relevance.scores[place])
-    known = [word.text for word in content_words(question) if word.text not in relevance.unknown]
+    known = [
+        word
+        for word in typed_words(question)
+        if not any(one.text in relevance.unknown for one in content_words(word))
+    ]
     found: list[str] = []
     for place in places[:_LOOKED_AT]:
         source = evidence.spans[place].source
@@ -58,12 +63,12 @@ async def propose(question: str, evidence: Evidence, relevance: Relevance, *, mo
         above = [*reversed(source.headings), source.title]
         found += [heading.strip()[:_TITLE] for heading in above if content_words(heading)]
         said = terms_of(question)
-        nouns = dict.fromkeys(
-            word.text
-            for word in content_words(evidence.spans[place].text)
-            if len(word.text) > 1 and word.weight == 1 and not found_share(word, said)
-        )
-        fresh = [noun for noun in nouns if not noun.isdigit()]
+        fresh = [
+            word
+            for word in typed_words(evidence.spans[place].text, counts=False)
+            if len(word) > 1
+            and all(one.weight == 1 and not found_share(one, said) for one in content_words(word))
+        ]
         if known and fresh:
             near = (await evidence.likeness([question], fresh[:24]))[0]
             best = max(range(len(near)), key=lambda at: near[at])
