@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from malmoi.assist.templates import Form, Occasion, Template, Turn, answer, fill_form, load_builtin, opening
+from malmoi.assist.templates.flows.flow import Reads
 from malmoi.assist.templates.trials import EngineWriter
 from malmoi.core.types import Chat
 from malmoi.engine.scripted import ScriptedEngine
@@ -21,12 +22,14 @@ class Talk:
     engine: ScriptedEngine
     branch: list[Turn] = field(default_factory=list)
     calls: int = 0
+    reads: Reads | None = None
 
     async def say(self, text: str) -> str:
         self.branch.append(Turn("user", text))
         writer = EngineWriter(self.engine)
+        occasion = Occasion(self.template, self.form, tuple(self.branch), reads=self.reads)
         said, notes = "", None
-        async for piece in answer(Occasion(self.template, self.form, tuple(self.branch)), writer):
+        async for piece in answer(occasion, writer):
             said += piece.text
             notes = piece.notes if piece.notes is not None else notes
         self.calls = writer.calls

@@ -50,7 +50,9 @@ class Answering:
         sampling = sampling.over(character.sampling)
         model = question.model or conversation.model or character.model or ""
         if character.template is not None and character.template.flow is not None:
-            occasion = occasion_of(character.template, character.form, branch, sampling)
+            form = character.form
+            reads = self._skilled.reads(principal, form.language) if character.template.skills else None
+            occasion = occasion_of(character.template, form, branch, sampling, reads=reads)
             return await generation.follow(principal, occasion, model=model)
         told = await told_branch(self._db, branch)
         outcome = await generation.use_skills(

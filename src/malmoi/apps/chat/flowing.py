@@ -10,7 +10,7 @@ from malmoi.apps.chat.tables import Message
 from malmoi.apps.chat.types import SamplingOptions
 from malmoi.assist.guard import Report
 from malmoi.assist.templates import Form, Occasion, Template, Turn
-from malmoi.assist.templates.flows.flow import FormT
+from malmoi.assist.templates.flows.flow import FormT, Reads
 from malmoi.core.errors import StructuredOutputInvalid
 from malmoi.core.types import Chat
 from malmoi.engine.base import Sampling, Usage
@@ -21,15 +21,20 @@ from malmoi.serve.running import InferenceRequest, add_usage
 
 
 def occasion_of(
-    template: Template, form: Form, branch: Sequence[Message], sampling: SamplingOptions
+    template: Template,
+    form: Form,
+    branch: Sequence[Message],
+    sampling: SamplingOptions,
+    *,
+    reads: Reads | None = None,
 ) -> Occasion:
-    """What a flow is asked."""
+    """What a flow is asked; `reads` are those of the skills that the template names."""
     turns = tuple(
         Turn("user" if message.role == "user" else "assistant", message.content, message.notes)
         for message in branch
         if message.role in ("user", "assistant") and message.content
     )
-    return Occasion(template, form, turns, sampling.to_sampling())
+    return Occasion(template, form, turns, sampling.to_sampling(), reads)
 
 
 class InferenceWriter:

@@ -27,6 +27,7 @@ from malmoi.core.types import Chat as Prompt
 from malmoi.core.types import Message as Said
 from malmoi.engine.base import Usage
 from malmoi.serve.identity import Scope
+from malmoi.serve.skills.reading import SkillReading
 from malmoi.serve.skills.service import SkillRun
 from malmoi.serve.skills.tables import SkillRunRow
 
@@ -86,6 +87,12 @@ class SkilledReplies:
     async def installed(self) -> Collection[str]:
         """The names of all skills that can be switched on."""
         return frozenset(packaged_skills() if self._skills is None else await self._skills.registry.all())
+
+    def reads(self, principal: Principal, language: Language) -> SkillReading | None:
+        """What a template's flow can read; None: there are no skills here, or none for the caller."""
+        if self._skills is None or not principal.may(Scope.SKILLS):
+            return None
+        return SkillReading(self._skills, principal, language)
 
     def check(self, principal: Principal, *, is_direct: bool) -> None:
         """Refuse a call by a card's button where the caller has no right to skills.

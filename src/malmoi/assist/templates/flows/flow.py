@@ -23,6 +23,26 @@ class Turn:
     notes: Mapping[str, Any] | None = None
 
 
+class Reads(Protocol):
+    """The skills that a template names, as a flow reads them: nothing is changed by it."""
+
+    async def parameters(self, skill: str, operation: str) -> Mapping[str, Any]:
+        """The JSON schema of a read's arguments.
+
+        Raises:
+            MalmoiError: there is no such skill or read, or the person may not use it.
+        """
+        ...
+
+    async def read(self, skill: str, operation: str, arguments: Mapping[str, Any], *, about: str = "") -> Any:
+        """Plain values.
+
+        Raises:
+            MalmoiError: it does not answer.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Occasion:
     """What is to be answered.
@@ -32,12 +52,14 @@ class Occasion:
         form: what was filled in.
         branch: from the first message to the one that is to be answered.
         sampling: for what the model writes for people to read.
+        reads: the skills that the template names; None: there are none, or the person may not use them.
     """
 
     template: Template
     form: Form
     branch: tuple[Turn, ...]
     sampling: Sampling = field(default_factory=Sampling)
+    reads: Reads | None = None
 
     @property
     def language(self) -> Language:
