@@ -31,7 +31,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "users": ("malmoi.cli.users:users", "Understand users by what they did: recommend, encode, classify."),
     "artifacts": ("malmoi.cli.artifacts:artifacts", "List, verify and remove what runs have made."),
     "skills": ("malmoi.cli.skills:skills", "List, check and try skills."),
-    "routers": ("malmoi.cli.routers:routers", "Tell what queries are for, by examples."),
+    "routers": ("malmoi.cli.routers:routers", "Tell, by example queries, which domain a query is for."),
     "mcp": ("malmoi.cli.mcp:mcp", "Serve documents and skills to desktop clients (MCP)."),
     "config": ("malmoi.cli.config:config", "Show every setting, its present value, and what it does."),
     "bench": ("malmoi.cli.bench:bench", "Measure this installation."),

@@ -20,7 +20,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
 
 @click.group(cls=LazyGroup, table=COMMANDS)
 def routers() -> None:
-    """Tell, by example queries, which domain a query is for, and what is not answered.
+    """Tell, by example queries, which domain a query is for.
 
-    NAME is a router's name or id. A server may run meanwhile.
+    Also what is not answered. NAME is a router's name or id. A server may run meanwhile.
     """
